@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from .figures import save_figure
 
 HOLDS, REFUTED, NOT_SEEN = VERDICTS = ("holds", "refuted", "not seen at this scale")
 
@@ -68,27 +69,27 @@ class Run:
     def __init__(self, out, scale="default", seed=0, device="cpu", data=None) -> None:
         self.out, self.scale, self.seed, self.data = Path(out), scale, seed, data
         self.device, self.config = torch.device(device), f"{scale}, seed {seed}, {device}"
-        torch.empty(0, device=self.device)  # is it to be had here?
+        torch.empty(0, device=self.device)  # an error says that it is not to be had here
         self.track: Callable = lambda iterable, what: iterable  # the runner shows a progress bar
         kept = {}
         for name in ("claims", "trials"):
             path = self.out / f"{name}.json"
             content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             if content.get("run", self.config) != self.config:
-                raise ValueError(
-                    f"{path} is of another run ({content['run']}) than this ({self.config}):"
-                    " choose another --out, or replace it with --fresh"
-                )
+                other = f"{path} is of another run ({content['run']}) than this ({self.config})"
+                raise ValueError(f"{other}: choose another --out, or replace it with --fresh")
             kept[name] = content.get(name, {})
         self.records = {record["id"]: record for record in kept["claims"]}
         self.trials = dict(kept["trials"])
+        torch_version, threads = torch.__version__.split("+")[0], torch.get_num_threads()
+        self.machine = f"{platform.machine()}, torch {torch_version}, {threads} threads"
         sources = sorted(Path(__file__).parent.glob("*.py"))
         self.code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
     def pick(self, *, test: Any, default: Any, full: Any = None) -> Any:
         """Return the value for this run's scale; ``full`` is the default's unless given."""
-        full = default if full is None else full
-        return {"test": test, "default": default, "full": full}[self.scale]
+        values = {"test": test, "default": default, "full": default if full is None else full}
+        return values[self.scale]
 
     def seeds(self, n: int) -> range:
         """Return n seeds, beginning with the run's."""
@@ -105,8 +106,9 @@ class Run:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(settings.get("seed", self.seed))
                 value = function(self, **settings)
-            seconds, at = round(time.perf_counter() - began, 3), int(time.time())
-            self.trials[key] = {"value": value, "seconds": seconds, "at": at, "code": self.code}
+            trial = {"value": value, "seconds": round(time.perf_counter() - began, 3)}
+            trial |= {"at": int(time.time()), "machine": self.machine, "code": self.code}
+            self.trials[key] = trial
             write(self.out / "trials.json", {"run": self.config, "trials": self.trials})
         self.used[key] = self.trials[key]
         return json.loads(json.dumps(self.trials[key]["value"]))  # as a resumed run sees it
@@ -119,26 +121,23 @@ class Run:
             finding = claim.experiment(self)
         seconds = time.perf_counter() - began
         seconds += sum(trial["seconds"] for key, trial in self.used.items() if key in before)
-        at = max((trial["at"] for trial in self.used.values()), default=time.time())
+        this = {"at": time.time(), "machine": self.machine}
+        last = max(self.used.values(), key=lambda trial: trial["at"], default=this)
         record = {"id": claim.id, "source": claim.source, "says": claim.says}
         record |= dataclasses.asdict(finding) | {
             "figure": f"{claim.id}.svg" if claim.draw else None,
             "seconds": round(seconds, 1),
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
-            "machine": f"{platform.machine()}, torch {torch.__version__.split('+')[0]}, "
-            f"{torch.get_num_threads()} threads",
+            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last["at"])),
+            "machine": last["machine"],
         }
         # JSON knows no infinity and no NaN: a number that is not finite becomes null.
         record = json.loads(json.dumps(record), parse_constant=lambda name: None)
         if claim.draw:
-            from .figures import save_figure
-
             save_figure(self.out / record["figure"], claim.draw, record["numbers"], claim.says)
         self.records[claim.id] = record
-        ids = sorted(self.records, key=lambda id: (int(re.sub(r"\D", "", id)), id))  # C2, C10
-        write(
-            self.out / "claims.json", {"run": self.config, "claims": [self.records[i] for i in ids]}
-        )
+        order = sorted(self.records, key=lambda id: (len(id.rstrip("abcdefgh")), id))  # C2, C10
+        ordered = [self.records[id] for id in order]
+        write(self.out / "claims.json", {"run": self.config, "claims": ordered})
         return record
 
 

@@ -46,7 +46,7 @@ def main(argv: list[str], console: Console | None = None) -> int:
             return bars.track(iterable, task_id=part)
 
         run.track = track
-        for claim in claims:
+        for claim in bars.track(claims, task_id=whole):
             bars.update(whole, description=f"{claim.id} {escape(claim.says[:60])}")
             try:
                 record = run.judge(claim)
@@ -58,7 +58,6 @@ def main(argv: list[str], console: Console | None = None) -> int:
             console.print(f"{claim.id:4} {verdict} [dim]({record['seconds']} s)", highlight=False)
             says = f"{escape(claim.says)} [dim]{escape(claim.source)}[/]"
             table.add_row(claim.id, says, escape(record["measured"]), verdict)
-            bars.advance(whole)
     console.print(table)
     console.print(f"{run.out / 'claims.json'} has the numbers; the figures lie beside it.")
     committed = json.loads(args.check.read_text("utf-8"))["claims"] if args.check else []
