@@ -1,0 +1,160 @@
+"""Every task of this repository. `nox` runs what a contribution must pass; `nox -l` lists all."""
+
+import contextlib
+import fcntl
+import itertools
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+try:
+    from uv import find_uv_bin
+
+    UV = find_uv_bin()
+except ImportError:  # nox was installed without its uv extra
+    UV = shutil.which("uv") or "uv"
+
+ROOT = Path(__file__).parent
+SLUGS = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
+FOLDERS = {slug: f"packages/{slug}" for slug in SLUGS} | {"papers": "papers"}
+# One thread, and none that spins: on a busy machine small operations took up to 100 times longer.
+QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": None}
+ALL = ["--frozen", "--all-packages", "--all-extras", "--all-groups"]
+
+nox.options.sessions = ["lint", "types", "contract", "tests"]
+nox.options.default_venv_backend = "none"
+nox.options.parallel = 2
+
+
+def uv(session: nox.Session, *args: str, **kwargs) -> None:
+    """Run uv, which is a dependency of nox[uv] and need not be on the path."""
+    session.run(UV, *args, external=True, **kwargs)
+
+
+def workspace(session: nox.Session, *command: str, **kwargs) -> None:
+    """Run a command in the environment that has every package, as the lock file says."""
+    uv(session, "run", "-q", *ALL, *command, env={"UV_LINK_MODE": "hardlink", **QUIET}, **kwargs)
+
+
+@contextlib.contextmanager
+def lane() -> Iterator[Path]:
+    """Lend an environment that no other running session uses.
+
+    It is kept, so that torch is compiled to bytecode once, and made to hold exactly one package.
+    """
+    for n in itertools.count():
+        path = ROOT / ".nox" / f"lane-{n}"
+        path.parent.mkdir(exist_ok=True)
+        with open(f"{path}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield path
+            return
+
+
+@nox.session(allow_parallel=True)
+@nox.parametrize("slug", list(FOLDERS), ids=list(FOLDERS))
+def tests(session: nox.Session, slug: str) -> None:
+    """Test one package's wheel in an environment of exactly what it declares."""
+    folder = FOLDERS[slug]
+    with lane() as path:
+        constraints = path.parent / f"{path.name}.txt"
+        export = ["--all-packages", "--all-extras", "--all-groups", "--no-emit-workspace"]
+        uv(session, "export", "-q", "--frozen", *export, "--no-hashes", "-o", str(constraints))
+        uv(session, "venv", "-q", "--allow-existing", str(path))
+        uv(session, "build", "-q", "--wheel", "--clear", "-o", str(path / "dist"), folder)
+        (wheel,) = (path / "dist").glob("*.whl")
+        install = ["--exact", "--reinstall-package", f"lessons-{slug}", "-c", str(constraints)]
+        what = f"lessons-{slug}[test] @ {wheel.as_uri()}"
+        uv(session, "pip", "install", "-q", "--python", str(path), *install, what)
+        python = path / "bin" / "python"
+        pytest = [str(python), "-m", "pytest", "-q", f"{folder}/tests", *session.posargs]
+        session.run(*pytest, env=QUIET, external=True)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Test all packages in one environment, in parallel: for daily work."""
+    workspace(session, "pytest", "-q", "-n", "2", "--dist", "loadfile", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, spelling, and that the lock file resolves for anyone."""
+    workspace(session, "ruff", "check", ".")
+    workspace(session, "ruff", "format", "--check", ".")
+    workspace(session, "codespell", *session.posargs)
+    uv(session, "lock", "--check", "-q", env={"UV_INDEX": None, "UV_DEFAULT_INDEX": None})
+    text = (ROOT / "uv.lock").read_text()
+    public = ("https://pypi.org/simple", "https://files.pythonhosted.org/")
+    found = re.findall(r'(?:registry|url) = "([^"]+)"', text)
+    foreign = sorted({address for address in found if not address.startswith(public)})
+    foreign += re.findall(r'^.*\bpath = ".*$', text, flags=re.M)
+    if foreign:
+        session.error(f"uv.lock does not resolve for everyone: {foreign[:5]}")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    workspace(session, "ty", "check", *(session.posargs or ["packages", "papers", "noxfile.py"]))
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Check that every package keeps the contract: files, headings, excerpts, tables, results."""
+    workspace(session, "python", "-m", "lessons.papers", "check", *session.posargs)
+
+
+@nox.session
+def reproduce(session: nox.Session) -> None:
+    """Re-test a paper's claims: nox -s reproduce -- adam [--full …]; a full run is kept."""
+    if not session.posargs or session.posargs[0] not in SLUGS:
+        session.error(f"say which: nox -s reproduce -- SLUG [--full …], SLUG of {', '.join(SLUGS)}")
+    slug, *flags = session.posargs
+    if "--full" in flags and "--out" not in flags:  # what is committed comes from full runs
+        flags += ["--out", f"packages/{slug}/results"]
+    module = tomllib.loads((ROOT / "packages" / slug / "pyproject.toml").read_text())
+    module = module["tool"]["uv"]["build-backend"]["module-name"]
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"}
+    uv(session, "run", "-q", *ALL, "python", "-m", module, *flags, env=environment)
+
+
+@nox.session
+def picture(session: nox.Session) -> None:
+    """Draw a real default run as a picture for the README: nox -s picture -- transformer."""
+    slug = session.posargs[0] if session.posargs else "transformer"
+    module = slug.replace("-", "_")
+    code = f"""
+import pathlib, re, rich.console, lessons.{module}.runner as runner
+console = rich.console.Console(record=True, width=112, force_terminal=True)
+console.print("[bold]$ python -m lessons.{module}[/]")
+runner.main(["--out", "{session.create_tmp()}", "--fresh"], console)
+svg = console.export_svg(title="lessons.{module}")
+svg = re.sub(r"@font-face {{[^}}]*}}", "", svg)  # it would fetch a font from another host
+pathlib.Path("packages/{slug}/results/run.svg").write_text(svg)
+"""
+    uv(session, "run", "-q", *ALL, "python", "-c", code, env={"OMP_WAIT_POLICY": "PASSIVE"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed beside the best peer: nox -s bench -- adam (all that have benchmarks: none)."""
+    for slug in session.posargs or SLUGS:
+        for script in sorted((ROOT / "packages" / slug / "benchmarks").glob("*.py")):
+            workspace(session, "python", str(script))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build every wheel and source distribution, and check them as the package index would."""
+    uv(session, "build", "-q", "--all-packages", "--clear", "-o", "dist")
+    built = sorted(str(path) for path in (ROOT / "dist").glob("lessons_*"))
+    workspace(session, "twine", "check", "--strict", *built)
+    session.log(f"{len(built)} distributions in dist/")
