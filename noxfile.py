@@ -6,7 +6,7 @@ import itertools
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import nox
@@ -41,7 +41,7 @@ def workspace(session: nox.Session, *command: str, **kwargs) -> None:
 
 
 @contextlib.contextmanager
-def lane() -> Iterator[Path]:
+def lane() -> Generator[Path]:
     """Lend an environment that no other running session uses.
 
     It is kept, so that torch is compiled to bytecode once, and made to hold exactly one package.

@@ -14,7 +14,8 @@ try:
 
     sys.exit(main(sys.argv[1:]))
 except ModuleNotFoundError as error:
-    need = f"pip install 'lessons-{__package__.split('.')[-1].replace('_', '-')}[demo]'"
+    topic = os.path.basename(os.path.dirname(os.path.abspath(__file__))).replace("_", "-")
+    need = f"pip install 'lessons-{topic}[demo]'"
     sys.exit(f"{error.name} is not installed, and this command needs it: {need}")
 except KeyboardInterrupt:
     sys.exit("Stopped. What was finished is kept: the same command goes on from there.")

@@ -1,9 +1,8 @@
 """Claims, their evidence, and the run that gathers it.
 
 The same in every package: copied from the template under papers/, never edited in the package.
-A claim is an experiment that ends in a finding. Whatever in it takes longer than a second is a
-trial: its value is on disk before the next begins, so a killed run resumes there, and verdicts can
-be judged again without measuring again.
+A claim is an experiment that ends in a finding. What in it takes longer than a second is a trial:
+on disk before the next begins, so that a killed run resumes there and can be judged again.
 """
 
 import dataclasses
@@ -14,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -81,21 +81,21 @@ class Run:
             kept[name] = content.get(name, {})
         self.records = {record["id"]: record for record in kept["claims"]}
         self.trials = dict(kept["trials"])
-        torch_version, threads = torch.__version__.split("+")[0], torch.get_num_threads()
-        self.machine = f"{platform.machine()}, torch {torch_version}, {threads} threads"
+        threads = f"{torch.get_num_threads()} threads"
+        self.machine = f"{platform.machine()}, torch {torch.__version__.split('+')[0]}, {threads}"
         sources = sorted(Path(__file__).parent.glob("*.py"))
         self.code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
     def pick(self, *, test: Any, default: Any, full: Any = None) -> Any:
         """Return the value for this run's scale; ``full`` is the default's unless given."""
-        values = {"test": test, "default": default, "full": default if full is None else full}
-        return values[self.scale]
+        full = default if full is None else full
+        return {"test": test, "default": default, "full": full}[self.scale]
 
     def seeds(self, n: int) -> range:
         """Return n seeds, beginning with the run's."""
         return range(self.seed, self.seed + n)
 
-    def trial(self, function: Callable, **settings: Any) -> Any:
+    def trial(self, function: FunctionType, **settings: Any) -> Any:
         """Return ``function(self, **settings)``, measured now or kept from before.
 
         torch is seeded with ``settings["seed"]``, else the run's: what ran before does not matter.
@@ -121,23 +121,27 @@ class Run:
             finding = claim.experiment(self)
         seconds = time.perf_counter() - began
         seconds += sum(trial["seconds"] for key, trial in self.used.items() if key in before)
-        this = {"at": time.time(), "machine": self.machine}
+        this: dict[str, Any] = {"at": time.time(), "machine": self.machine}
         last = max(self.used.values(), key=lambda trial: trial["at"], default=this)
-        record = {"id": claim.id, "source": claim.source, "says": claim.says}
-        record |= dataclasses.asdict(finding) | {
-            "figure": f"{claim.id}.svg" if claim.draw else None,
-            "seconds": round(seconds, 1),
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last["at"])),
-            "machine": last["machine"],
-        }
+        about = {"id": claim.id, "source": claim.source, "says": claim.says}
+        record = (
+            about
+            | dataclasses.asdict(finding)
+            | {
+                "figure": f"{claim.id}.svg" if claim.draw else None,
+                "seconds": round(seconds, 1),
+                "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last["at"])),
+                "machine": last["machine"],
+            }
+        )
         # JSON knows no infinity and no NaN: a number that is not finite becomes null.
         record = json.loads(json.dumps(record), parse_constant=lambda name: None)
         if claim.draw:
             save_figure(self.out / record["figure"], claim.draw, record["numbers"], claim.says)
         self.records[claim.id] = record
-        order = sorted(self.records, key=lambda id: (len(id.rstrip("abcdefgh")), id))  # C2, C10
-        ordered = [self.records[id] for id in order]
-        write(self.out / "claims.json", {"run": self.config, "claims": ordered})
+        order = sorted(self.records, key=lambda id: (len(id.rstrip("abcdefgh")), id))
+        content = {"run": self.config, "claims": [self.records[id] for id in order]}
+        write(self.out / "claims.json", content)
         return record
 
 

@@ -22,7 +22,7 @@ DARK = {
     GREEN: "#6fc583", AMBER: "#d9b94a", PURPLE: "#dc86ba", TEAL: "#62c4e0",
 }  # fmt: skip
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,

@@ -16,7 +16,7 @@ from rich.table import Table
 from . import reproduce
 from .claims import Claim, Run
 
-TOPIC = __package__.split(".")[-1].replace("_", "-")
+TOPIC = Path(__file__).parent.name.replace("_", "-")
 COMMITTED = Path(__file__).parents[3] / "results" / "claims.json"
 COLOR = {"holds": "green", "refuted": "magenta", "not seen at this scale": "yellow"}
 
