@@ -68,8 +68,8 @@ class Run:
 
     def __init__(self, out, scale="default", seed=0, device="cpu", data=None) -> None:
         self.out, self.scale, self.seed, self.data = Path(out), scale, seed, data
-        self.device, self.config = torch.device(device), f"{scale}, seed {seed}, {device}"
-        torch.empty(0, device=self.device)  # an error says that it is not to be had here
+        self.device = torch.empty(0, device=device).device  # an error if it is not to be had here
+        self.config = f"{scale}, seed {seed}, {device}"
         self.track: Callable = lambda iterable, what: iterable  # the runner shows a progress bar
         kept = {}
         for name in ("claims", "trials"):
@@ -81,10 +81,10 @@ class Run:
             kept[name] = content.get(name, {})
         self.records = {record["id"]: record for record in kept["claims"]}
         self.trials = dict(kept["trials"])
-        threads = f"{torch.get_num_threads()} threads"
-        self.machine = f"{platform.machine()}, torch {torch.__version__.split('+')[0]}, {threads}"
-        sources = sorted(Path(__file__).parent.glob("*.py"))
-        self.code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+        threads = torch.get_num_threads()
+        self.machine = f"{platform.machine()}, torch {torch.__version__}, {threads} threads"
+        source = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+        self.code = hashlib.sha256(source).hexdigest()[:12]
 
     def pick(self, *, test: Any, default: Any, full: Any = None) -> Any:
         """Return the value for this run's scale; ``full`` is the default's unless given."""
@@ -92,7 +92,7 @@ class Run:
         return {"test": test, "default": default, "full": full}[self.scale]
 
     def seeds(self, n: int) -> range:
-        """Return n seeds, beginning with the run's."""
+        """Return n seeds, from the run's on."""
         return range(self.seed, self.seed + n)
 
     def trial(self, function: FunctionType, **settings: Any) -> Any:
@@ -106,9 +106,9 @@ class Run:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(settings.get("seed", self.seed))
                 value = function(self, **settings)
-            trial = {"value": value, "seconds": round(time.perf_counter() - began, 3)}
-            trial |= {"at": int(time.time()), "machine": self.machine, "code": self.code}
-            self.trials[key] = trial
+            by = {"at": int(time.time()), "machine": self.machine, "code": self.code}
+            spent = round(time.perf_counter() - began, 3)
+            self.trials[key] = {"value": value, "seconds": spent, **by}
             write(self.out / "trials.json", {"run": self.config, "trials": self.trials})
         self.used[key] = self.trials[key]
         return json.loads(json.dumps(self.trials[key]["value"]))  # as a resumed run sees it
@@ -123,25 +123,20 @@ class Run:
         seconds += sum(trial["seconds"] for key, trial in self.used.items() if key in before)
         this: dict[str, Any] = {"at": time.time(), "machine": self.machine}
         last = max(self.used.values(), key=lambda trial: trial["at"], default=this)
-        about = {"id": claim.id, "source": claim.source, "says": claim.says}
-        record = (
-            about
-            | dataclasses.asdict(finding)
-            | {
-                "figure": f"{claim.id}.svg" if claim.draw else None,
-                "seconds": round(seconds, 1),
-                "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last["at"])),
-                "machine": last["machine"],
-            }
-        )
+        record: dict[str, Any] = {"id": claim.id, "source": claim.source, "says": claim.says}
+        record |= dataclasses.asdict(finding)
+        record["figure"] = f"{claim.id}.svg" if claim.draw else None
+        record["seconds"] = round(seconds, 1)
+        record["measured_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last["at"]))
+        record["machine"] = last["machine"]
         # JSON knows no infinity and no NaN: a number that is not finite becomes null.
         record = json.loads(json.dumps(record), parse_constant=lambda name: None)
         if claim.draw:
             save_figure(self.out / record["figure"], claim.draw, record["numbers"], claim.says)
         self.records[claim.id] = record
-        order = sorted(self.records, key=lambda id: (len(id.rstrip("abcdefgh")), id))
-        content = {"run": self.config, "claims": [self.records[id] for id in order]}
-        write(self.out / "claims.json", content)
+        ids = sorted(self.records, key=lambda id: (len(id.rstrip("abcdef")), id))
+        claims = [self.records[id] for id in ids]
+        write(self.out / "claims.json", {"run": self.config, "claims": claims})
         return record
 
 
