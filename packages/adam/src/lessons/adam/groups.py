@@ -1,0 +1,112 @@
+"""What Adam and AdaMax have in common as PyTorch optimizers: checks, and the state's beginning."""
+
+import math
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+EPS_MODES = ("paper", "hat")
+
+
+def prepared(
+    optimizer, number: int, group: dict[str, Any], second: str = "exp_avg_sq"
+) -> Generator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+    """Yield (parameter, gradient, state), the state begun and the weight decay applied."""
+    wanted, decay, maximize = group.get("state_dtype"), group["weight_decay"], group["maximize"]
+    for i, param in enumerate(group["params"]):
+        grad = param.grad
+        if grad is None:
+            continue
+        if grad.is_sparse:
+            raise RuntimeError(
+                f"parameter {i} of group {number}, of shape {tuple(param.shape)}, has a sparse"
+                " gradient; use torch.optim.SparseAdam for it, or an embedding with sparse=False"
+            )
+        state = optimizer.state[param]
+        dtype = wanted or param.dtype
+        if not state:
+            kernel = second == "exp_avg_sq" and group["fused"] is not False
+            device = param.device if kernel else "cpu"  # the fused kernel reads it there
+            state["step"] = torch.zeros((), dtype=torch.float32, device=device)
+            for name in ("exp_avg", second) + ("max_exp_avg_sq",) * bool(group.get("amsgrad")):
+                state[name] = torch.zeros_like(
+                    param, dtype=dtype, memory_format=torch.preserve_format
+                )
+        if grad.dtype is not dtype:
+            grad = grad.to(dtype)
+        if maximize:
+            grad = -grad
+        if decay and group.get("decoupled_weight_decay"):
+            param.mul_(1 - float(group["lr"]) * decay)
+        elif decay:
+            grad = grad.add(param, alpha=decay)
+        yield param, grad, state
+
+
+def real(tensors: list[Tensor]) -> list[Tensor]:
+    """View complex tensors as real ones: Adam treats their two parts as two parameters."""
+    return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
+
+
+def check_group(optimizer: torch.optim.Optimizer, param_group: dict[str, Any]) -> None:
+    """Raise a ValueError where a group's options or parameters are not usable."""
+    if isinstance(param_group, dict) and isinstance(param_group.get("params"), torch.Tensor):
+        param_group["params"] = [param_group["params"]]
+    options = optimizer.defaults | param_group
+    params = options["params"] = param_group["params"] = list(options["params"])
+    for name in ("lr", "eps", "weight_decay"):
+        if not float(options[name]) >= 0 or math.isinf(float(options[name])):
+            raise ValueError(f"{name} must be >= 0 and finite, got {options[name]}")
+    betas = options["betas"]
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
+    for i, beta in enumerate(betas):
+        if not 0 <= beta < 1:
+            raise ValueError(f"betas[{i}] must be in [0, 1), got {beta}")
+    if options.get("eps_mode", "paper") not in EPS_MODES:
+        raise ValueError(f"eps_mode must be one of {EPS_MODES}, got {options['eps_mode']!r}")
+    plain = options.get("bias_correction", True) and options.get("eps_mode", "paper") == "paper"
+    if options.get("amsgrad") and not options.get("bias_correction", True):
+        raise ValueError("amsgrad=True needs bias_correction=True; there is no such variant")
+    if options.get("fused") and not plain:
+        raise ValueError("fused=True needs bias_correction=True and eps_mode='paper'")
+    if options.get("fused") and options.get("foreach"):
+        raise ValueError("foreach and fused cannot both be True: they are two ways to do the same")
+    seen = {id(param) for group in optimizer.param_groups for param in group["params"]}
+    for i, param in enumerate(params):
+        tensor = param[1] if isinstance(param, tuple) else param
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"params[{i}] must be a tensor, got {type(tensor).__name__}")
+        if id(tensor) in seen:
+            raise ValueError(f"params[{i}], of shape {tuple(tensor.shape)}, is there twice")
+        if not tensor.is_leaf:
+            shape = tuple(tensor.shape)
+            raise ValueError(f"params[{i}], of shape {shape}, must be a leaf, not a result")
+        seen.add(id(tensor))
+
+
+def check_state(optimizer, state_dict: dict[str, Any], moments: tuple[str, ...]) -> None:
+    """Raise a ValueError where a state to load does not fit the parameters."""
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    numbers = [i for group in state_dict["param_groups"] for i in group["params"]]
+    for param, number in zip(params, numbers):
+        state = state_dict["state"].get(number, {})
+        for name in moments if state else ():
+            if name not in state:
+                raise ValueError(f"state of parameter {number} has no {name}")
+            got, want = tuple(state[name].shape), tuple(param.shape)
+            if got != want:
+                raise ValueError(f"{name} of parameter {number} has shape {got}, expected {want}")
+
+
+def keep_state_dtype(optimizer, state_dict: dict[str, Any]) -> None:
+    """Undo torch's cast of loaded moments to the parameters' dtype, where state_dtype says so."""
+    numbers = [i for group in state_dict["param_groups"] for i in group["params"]]
+    places = [(group, param) for group in optimizer.param_groups for param in group["params"]]
+    for (group, param), number in zip(places, numbers):
+        dtype = group["state_dtype"]
+        for name, value in state_dict["state"].get(number, {}).items() if dtype else ():
+            if name != "step":
+                optimizer.state[param][name] = value.to(param.device, dtype, copy=True)
