@@ -1,7 +1,7 @@
 """Adam on plain numbers: the algorithm and nothing else (Kingma and Ba 2015, Algorithm 1)."""
 
 from collections.abc import Callable
-from math import sqrt
+from math import inf, sqrt
 
 
 def adam_reference(
@@ -12,6 +12,7 @@ def adam_reference(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     amsgrad: bool = False,
+    box: tuple[float, float] = (-inf, inf),
 ) -> list[float]:
     """Return the iterates x_0 … x_T of Adam in one dimension.
 
@@ -23,6 +24,7 @@ def adam_reference(
         betas: the decay rates β₁ and β₂ of the two averages.
         eps: ε, added to the root of the second average.
         amsgrad: divide by the largest second average so far (Reddi et al. 2018); later than Adam.
+        box: the interval that x is kept in, as the online setting of §4 has it.
 
     Source: Algorithm 1.
     """
@@ -37,5 +39,6 @@ def adam_reference(
         v_hat = largest / (1 - betas[1] ** t)
         alpha = lr if isinstance(lr, float | int) else lr(t)
         x -= alpha * m_hat / (sqrt(v_hat) + eps) if m_hat else 0.0
+        x = min(max(x, box[0]), box[1])
         iterates.append(x)
     return iterates
