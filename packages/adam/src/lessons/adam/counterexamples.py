@@ -112,7 +112,7 @@ def adamax_bound(run):
     exact = (1 - BETA1) / (1 - BETA1 / BETA2)
     return Finding(
         REFUTED if largest > 1 + 1e-6 else HOLDS,
-        ran="1,000 gradients, each β₂ times the one before: uₜ = |gₜ|, and m remembers larger ones.",
+        ran="1,000 gradients, each β₂ times the one before: uₜ = |gₜ|, m remembers larger ones.",
         measured=f"|Δ| = {largest:.6f} α; the true bound is (1 − β₁)/(1 − β₁/β₂) = {exact:.6f} α. "
         f"The excess is {100 * (largest - 1):.3f}%.",
         numbers={"largest": largest, "exact": exact},
