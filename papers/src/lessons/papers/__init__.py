@@ -1,0 +1,1 @@
+"""The literature of lessons: its bibliography, the originals, and the contract of a package."""

@@ -1,0 +1,244 @@
+"""Fetch the original papers from their publishers, and make sure that they are those papers."""
+
+import email.utils
+import logging
+import os
+import time
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pypdf
+from pypdf.errors import PyPdfError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from .bibliography import Record
+
+AGENT = "lessons-papers/0.1 (fetches single papers for their reader)"
+AGAIN = {408, 425, 429, 500, 502, 503, 504}  # what may work a moment later
+FIRST_PAGES = 3  # a cover sheet may precede the title
+TITLE_WITHIN = 400  # letters from the top of a page; further down it is a citation
+SCAN = 100  # fewer letters than this on the first pages: there is no text layer
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try, in seconds where it is a time."""
+
+    tries: int = 5
+    wait: float = 2.0  # after the first failure; doubles each time
+    longest: float = 120.0  # a server that asks for more is not waited for
+    stall: float = 30.0  # without a byte
+    pause: float = 1.0  # between two papers
+
+
+class FetchError(Exception):
+    """Why a paper could not be fetched, in words for the reader."""
+
+
+class DiskError(FetchError):
+    """Nothing can be written: there is no use in going on."""
+
+
+class AgainError(Exception):
+    """What went wrong for the moment, and how long the server wants us to wait."""
+
+    def __init__(self, what: str, after: float | None = None) -> None:
+        super().__init__(what)
+        self.after = after
+
+
+def verify(path: Path, record: Record) -> str:
+    """Return how a file shows that it is the paper.
+
+    Raises:
+        FetchError: it is no PDF, it is damaged, or it is another paper.
+    """
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if b"%PDF-" not in head:
+        page = any(mark in head.lower() for mark in (b"<html", b"<!doctype"))
+        raise FetchError("what came is a web page, not a PDF" if page else "what came is no PDF")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # old PDFs have many small faults
+    try:
+        reader = pypdf.PdfReader(path)
+        count = len(reader.pages)
+        first = [letters(page.extract_text()) for page in reader.pages[:FIRST_PAGES]]
+    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FetchError(f"the PDF is damaged ({error})") from error
+    has = f"{count} page{'s' * (count != 1)}"
+    if sum(map(len, first)) < SCAN:
+        expected = record.pages or record.printed_pages
+        if expected != count:
+            known = f"the paper has {expected}" if expected else "it is not known how many it has"
+            raise FetchError(f"a scan without text, of {has}, and {known}")
+        return f"{has} as expected; a scan, whose title cannot be read"
+    places = [page.find(letters(record.title)) for page in first]
+    if not any(0 <= place < TITLE_WITHIN for place in places):
+        raise FetchError(f"another paper: “{record.title}” is not the title of its first pages")
+    if record.pages not in (None, count):
+        raise FetchError(f"another version of the paper: {has}, {record.pages} expected")
+    return f"its title, {has}"
+
+
+def letters(text: str) -> str:
+    """Return a text without spaces, hyphens, accents, ligatures and capitals."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if c.isalnum())
+
+
+def fetch(
+    record: Record,
+    folder: Path,
+    client: httpx.Client,
+    patience: Patience,
+    show: Callable[[int, int | None], None] = lambda done, total: None,
+) -> str:
+    """Download a paper to ``folder/<key>.pdf``, going on where an earlier attempt broke off.
+
+    Args:
+        record: the paper; it has a ``pdf``.
+        folder: of the PDFs; made if missing. A file appears in it when it is whole and verified.
+        client: the HTTP client.
+        patience: how long to try.
+        show: called with the bytes that are here and the bytes that there are, if known.
+
+    Returns:
+        How the file shows that it is the paper.
+
+    Raises:
+        FetchError: with the reason.
+    """
+    part = folder / f"{record.key}.pdf.part"
+    for attempt in range(1, patience.tries + 1):
+        try:
+            download(record.pdf, part, client, show)
+        except (AgainError, httpx.TransportError) as error:
+            what = str(error) or type(error).__name__
+            after = getattr(error, "after", None) or patience.wait * 2 ** (attempt - 1)
+            if after > patience.longest:
+                raise FetchError(f"{what}; the server asks to wait {after:.0f} s") from error
+            if attempt == patience.tries:
+                raise FetchError(f"{what} ({attempt} tries; the next run goes on)") from error
+            time.sleep(after)
+        except httpx.HTTPError as error:
+            raise FetchError(str(error) or type(error).__name__) from error
+        except OSError as error:
+            raise DiskError(f"cannot write to {folder}: {error.strerror or error}") from error
+        else:
+            break
+    try:
+        how = verify(part, record)
+        os.replace(part, folder / f"{record.key}.pdf")
+    finally:
+        forget(part)
+    return how
+
+
+def download(url: str, part: Path, client: httpx.Client, show: Callable) -> None:
+    """Make ``part`` the whole of what is at the address."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    tag = part.with_suffix(".tag")  # of the version that the part is of
+    have = part.stat().st_size if part.exists() and tag.exists() else 0
+    headers = {"Accept": "application/pdf", "Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text(encoding="utf-8")}
+    with client.stream("GET", url, headers=headers) as answer:
+        status = f"{answer.status_code} {answer.reason_phrase}"
+        if answer.status_code == 416:  # the part is whole already, or longer than the file
+            forget(part)
+            raise AgainError(status)
+        if answer.status_code in AGAIN:
+            raise AgainError(status, retry_after(answer.headers.get("Retry-After", "")))
+        if not answer.is_success:
+            raise FetchError(f"{status} at {url}")
+        goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if answer.status_code == 206 and not goes_on:
+            forget(part)
+            raise AgainError("the server sent another part than was asked for")
+        if answer.status_code != 206:
+            have = 0
+            version = answer.headers.get("ETag", "W/")
+            version = answer.headers.get("Last-Modified", "") if version[:2] == "W/" else version
+            tag.unlink(missing_ok=True)
+            if version:
+                tag.write_text(version, encoding="utf-8")
+        length = answer.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with part.open("ab" if have else "wb") as file:
+            show(have, total)
+            for chunk in answer.iter_bytes():
+                have += file.write(chunk)
+                show(have, total)
+
+
+def forget(part: Path) -> None:
+    """Remove a part and what is known of it."""
+    for path in (part, part.with_suffix(".tag")):
+        path.unlink(missing_ok=True)
+
+
+def retry_after(value: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for; it has a number or a date."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def fetch_all(
+    records: Iterable[Record],
+    folder: Path,
+    console: Console,
+    patience: Patience = Patience(),
+) -> int:
+    """Fetch papers one by one, say what became of each, and return how many failed."""
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    failed, asked = 0, False
+    timeout = httpx.Timeout(patience.stall)
+    client = httpx.Client(headers={"User-Agent": AGENT}, timeout=timeout, follow_redirects=True)
+    with client, Progress(*columns, console=console, transient=True) as bars:
+        for record in records:
+            target = folder / f"{record.key}.pdf"
+            try:
+                if target.is_file():
+                    say(console, record.key, f"here already ({verify(target, record)})")
+                    continue
+            except FetchError as error:
+                say(
+                    console,
+                    record.key,
+                    f"[yellow]{target} is fetched anew: {escape(str(error))}[/]",
+                )
+            if not record.pdf:
+                say(
+                    console, record.key, f"no free PDF is known; its publisher's page: {record.url}"
+                )
+                continue
+            time.sleep(patience.pause if asked else 0)
+            bar, asked = bars.add_task(record.key, total=None), True
+            try:
+                how = fetch(
+                    record, folder, client, patience,
+                    lambda done, total, bar=bar: bars.update(bar, completed=done, total=total),
+                )  # fmt: skip
+                say(console, record.key, f"[green]{target}[/] ({how})")
+            except FetchError as error:
+                failed += 1
+                say(console, record.key, f"[red]{escape(str(error))}[/]")
+                if isinstance(error, DiskError):
+                    console.print("[red]Stopped: the papers after it were not tried.[/]")
+                    break
+            finally:
+                bars.remove_task(bar)
+    return failed
+
+
+def say(console: Console, key: str, what: str) -> None:
+    """Print a line about a paper."""
+    console.print(f"{key}: {what}", highlight=False, soft_wrap=True)
