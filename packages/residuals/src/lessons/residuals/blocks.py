@@ -271,9 +271,10 @@ def initialize(model: nn.Module, zero_init_residual: bool = False) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-        if zero_init_residual and isinstance(module, BasicBlock):
+    for module in model.modules() if zero_init_residual else ():
+        if isinstance(module, BasicBlock):
             nn.init.zeros_(module.bn2.weight)
-        elif zero_init_residual and isinstance(module, Bottleneck):
+        elif isinstance(module, Bottleneck):
             nn.init.zeros_(module.bn3.weight)
 
 

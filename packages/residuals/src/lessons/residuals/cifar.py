@@ -55,6 +55,10 @@ class CifarResNet(nn.Module):
     Source: §4.2; pre-activation and bottlenecks: He et al. 2016b, §4.
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+
     def __init__(self, config: CifarResNetConfig) -> None:
         super().__init__()
         self.config = config

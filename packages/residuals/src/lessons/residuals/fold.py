@@ -1,8 +1,8 @@
 r"""Folding batch norm into the convolution before it, for inference.
 
-With running mean μ and variance σ²,
-$\gamma (w * x - \mu)/\sqrt{\sigma^2 + \epsilon} + \beta$ is the convolution of x with $w\,\gamma/\sqrt{\sigma^2+\epsilon}$ and the bias
-$\beta - \mu\gamma/\sqrt{\sigma^2+\epsilon}$: one pass over the map instead of two.
+With running mean μ and variance σ², batch norm behind a convolution with the kernel w is
+$\gamma (w * x - \mu)/s + \beta$ with $s = \sqrt{\sigma^2 + \epsilon}$. That is the convolution with
+$w\,\gamma/s$ and the bias $\beta - \mu\gamma/s$: one pass over the map instead of two.
 """
 
 import copy

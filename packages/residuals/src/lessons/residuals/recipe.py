@@ -3,6 +3,8 @@
 Shapes: B batch, C channels, H height, W width.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ ITERATIONS = 64_000
 DROPS = (32_000, 48_000)  # iterations at which the learning rate is divided by 10
 LEARNING_RATE = 0.1
 WARMUP_LEARNING_RATE = 0.01  # 110 layers only, until the training error is below 80%
-OPTIMIZER = {"lr": LEARNING_RATE, "momentum": 0.9, "weight_decay": 1e-4}
+OPTIMIZER: dict[str, Any] = {"lr": LEARNING_RATE, "momentum": 0.9, "weight_decay": 1e-4}
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.SGD:

@@ -81,6 +81,11 @@ class ResNet(nn.Module):
         ValueError: an unknown shortcut, or options that the block does not have.
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         self.config = config
