@@ -1,0 +1,3 @@
+"""The paper's claims, re-tested."""
+
+CLAIMS = []
