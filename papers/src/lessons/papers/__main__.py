@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -80,7 +79,7 @@ def choose(root: Path, history: dict[str, Topic], args: argparse.Namespace) -> l
 
 def list_(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
     """List the topics."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("", "slug", "topic", "year", "hold", "tests", "lines"):
         numeric = heading in ("", "hold", "tests", "lines")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pypdf
-from pypdf.errors import PyPdfError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -20,9 +19,9 @@ from .bibliography import Record
 
 AGENT = "lessons-papers/0.1 (fetches single papers for their reader)"
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # what may work a moment later
-FIRST_PAGES = 3  # a cover sheet may precede the title
-TITLE_WITHIN = 400  # letters from the top of a page; further down it is a citation
-SCAN = 100  # fewer letters than this on the first pages: there is no text layer
+FIRST_PAGES = 3  # looked at; the first of them that has text has to have the title
+TITLE_WITHIN = 250  # letters from the top of a page; further down it is a citation
+SCAN = 100  # fewer letters than this: the page has no text layer
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,10 @@ class FetchError(Exception):
 
 class DiskError(FetchError):
     """Nothing can be written: there is no use in going on."""
+
+
+class UnreachableError(FetchError):
+    """The server cannot be reached: its other papers need not be tried."""
 
 
 class AgainError(Exception):
@@ -67,19 +70,19 @@ def verify(path: Path, record: Record) -> str:
     try:
         reader = pypdf.PdfReader(path)
         count = len(reader.pages)
-        first = [letters(page.extract_text()) for page in reader.pages[:FIRST_PAGES]]
-    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:
+        pages = [letters(page.extract_text()) for page in reader.pages[:FIRST_PAGES]]
+    except Exception as error:  # a damaged file breaks a parser in any way
         raise FetchError(f"the PDF is damaged ({error})") from error
     has = f"{count} page{'s' * (count != 1)}"
-    if sum(map(len, first)) < SCAN:
+    first = next((page for page in pages if len(page) >= SCAN), None)
+    if first is None:
         expected = record.pages or record.printed_pages
         if expected != count:
             known = f"the paper has {expected}" if expected else "it is not known how many it has"
             raise FetchError(f"a scan without text, of {has}, and {known}")
         return f"{has} as expected; a scan, whose title cannot be read"
-    places = [page.find(letters(record.title)) for page in first]
-    if not any(0 <= place < TITLE_WITHIN for place in places):
-        raise FetchError(f"another paper: “{record.title}” is not the title of its first pages")
+    if not 0 <= first.find(letters(record.title)) < TITLE_WITHIN:
+        raise FetchError(f"another paper: “{record.title}” is not the title on its first page")
     if record.pages not in (None, count):
         raise FetchError(f"another version of the paper: {has}, {record.pages} expected")
     return f"its title, {has}"
@@ -121,6 +124,9 @@ def fetch(
             after = getattr(error, "after", None) or patience.wait * 2 ** (attempt - 1)
             if after > patience.longest:
                 raise FetchError(f"{what}; the server asks to wait {after:.0f} s") from error
+            if attempt > 1 and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                host = httpx.URL(record.pdf).host
+                raise UnreachableError(f"{host} cannot be reached; offline? ({what})") from error
             if attempt == patience.tries:
                 raise FetchError(f"{what} ({attempt} tries; the next run goes on)") from error
             time.sleep(after)
@@ -199,8 +205,8 @@ def fetch_all(
 ) -> int:
     """Fetch papers one by one, say what became of each, and return how many failed."""
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    failed, asked = 0, False
-    timeout = httpx.Timeout(patience.stall)
+    failed, asked, unreachable = 0, False, set()
+    timeout = httpx.Timeout(patience.stall, connect=min(10, patience.stall))
     client = httpx.Client(headers={"User-Agent": AGENT}, timeout=timeout, follow_redirects=True)
     with client, Progress(*columns, console=console, transient=True) as bars:
         for record in records:
@@ -220,6 +226,11 @@ def fetch_all(
                     console, record.key, f"no free PDF is known; its publisher's page: {record.url}"
                 )
                 continue
+            host = httpx.URL(record.pdf).host
+            if host in unreachable:
+                failed += 1
+                say(console, record.key, f"[red]not tried: {host} cannot be reached[/]")
+                continue
             time.sleep(patience.pause if asked else 0)
             bar, asked = bars.add_task(record.key, total=None), True
             try:
@@ -231,6 +242,8 @@ def fetch_all(
             except FetchError as error:
                 failed += 1
                 say(console, record.key, f"[red]{escape(str(error))}[/]")
+                if isinstance(error, UnreachableError):
+                    unreachable.add(host)
                 if isinstance(error, DiskError):
                     console.print("[red]Stopped: the papers after it were not tried.[/]")
                     break
