@@ -36,7 +36,7 @@ def images(run: Run) -> dict[str, tuple[Tensor, Tensor]]:
         x = torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 16
         y = torch.from_numpy(labels).long()
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-        train, test = order[:1437], order[1437:]
+        train, test = order[: run.pick(test=60, default=1437)], order[1437:]
         sets = {"train": (x[train], y[train]), "test": (x[test], y[test])}
     mean = sets["train"][0].mean(0)
     return {k: ((x - mean).to(run.device), y.to(run.device)) for k, (x, y) in sets.items()}
@@ -47,18 +47,18 @@ def setting(run: Run) -> str:
     return run.pick(
         test="a few digits",
         default="scikit-learn's digits (1,437 of 8 by 8), 120 steps of 120 images",
-        full="MNIST (60,000, shrunk to 14 by 14), 938 steps of 128 images",
+        full="MNIST (60,000, shrunk to 14 by 14), 469 steps of 128 images",
     )
 
 
-def train(run, depth, kind, shortcut, seed):
+def train(run, depth, kind, shortcut, seed, stop=None):
     """Train one net; return its losses, its errors and the responses of its layers.
 
-    ``kind`` is "plain", "residual" or "preactivation".
+    ``kind`` is "plain", "residual" or "preactivation"; ``stop`` ends the run after some steps.
     """
     sets = images(run)
     x, y = sets["train"]
-    steps = run.pick(test=2, default=120, full=938)
+    steps = run.pick(test=2, default=120, full=469)
     size = run.pick(test=20, default=120, full=128)
     net = CifarResNet(
         CifarResNetConfig(
@@ -72,7 +72,7 @@ def train(run, depth, kind, shortcut, seed):
     ).to(run.device)
     optimizer, generator = make_optimizer(net), torch.Generator().manual_seed(seed)
     order, losses = torch.empty(0, dtype=torch.long), []
-    for step in run.track(range(steps), f"{kind}, {depth} layers, seed {seed}"):
+    for step in run.track(range(min(steps, stop or steps)), f"{kind}, {depth} layers, seed {seed}"):
         if len(order) < size:
             order = torch.randperm(len(x), generator=generator)
         batch, order = order[:size].to(run.device), order[size:]
@@ -86,14 +86,14 @@ def train(run, depth, kind, shortcut, seed):
     train_loss, train_error = evaluate(net, x[:10_000], y[:10_000])
     _, test_error = evaluate(net, *sets["test"])
     stds, ratios = responses(net, x[:500])
-    smooth = curve.unfold(0, min(10, steps), 1).mean(1)  # means of ten batches in a row
+    smooth = curve.unfold(0, min(10, len(curve)), 1).mean(1)  # means of ten batches in a row
     below = (smooth <= 0.5).nonzero()
     return {
         "train_loss": train_loss,
         "train_error": train_error,
         "test_error": test_error,
         "curve": [round(v, 5) for v in smooth[:: max(1, steps // 120)].tolist()],
-        "loss_at_60": smooth[min(60, len(smooth) - 1)].item(),
+        "last_batches": smooth[-1].item(),
         "steps_to_half": below[0].item() + 10 if len(below) else None,
         "stds": stds,
         "ratios": ratios,
@@ -128,11 +128,13 @@ def responses(net: nn.Module, x: Tensor) -> tuple[list[float], list[float]]:
     return stds, ratios
 
 
-def trials(run: Run, kind: str, depths, shortcut="A") -> dict[str, list[dict]]:
+def trials(run: Run, kind: str, depths, shortcut="A", **more) -> dict[str, list[dict]]:
     """Return the trials of one kind of net: a list over seeds for each depth."""
     seeds = run.seeds(run.pick(test=2, default=3))
     return {
-        str(d): [run.trial(train, depth=d, kind=kind, shortcut=shortcut, seed=s) for s in seeds]
+        str(d): [
+            run.trial(train, depth=d, kind=kind, shortcut=shortcut, seed=s, **more) for s in seeds
+        ]
         for d in depths
     }
 
@@ -186,7 +188,7 @@ def draw_curves(axes, results, title):
 
 def slim(run: Run, results: dict[str, list[dict]]) -> dict[str, list[dict]]:
     """Return what the figures and the table need of the trials."""
-    stride = max(1, run.pick(test=2, default=120, full=938) // 120)
+    stride = max(1, run.pick(test=2, default=120, full=469) // 120)
     keys = ("train_loss", "train_error", "test_error", "curve", "steps_to_half")
     return {
         depth: [{k: r[k] for k in keys} | {"stride": stride} for r in runs]
@@ -282,11 +284,9 @@ def no_extra_cost(run):
     counts = {}
     with torch.device("meta"):
         for depth in (20, 110):
-            for name, options in (
-                ("plain", {"plain": True}),
-                *((o, {"shortcut": o}) for o in "ABC"),
-            ):
-                net = CifarResNet(CifarResNetConfig(depth, **options)).eval()
+            for name in ("plain", "A", "B", "C"):
+                option = "A" if name == "plain" else name
+                net = CifarResNet(CifarResNetConfig(depth, name == "plain", shortcut=option)).eval()
                 with FlopCounterMode(display=False) as counter:
                     net(torch.empty(1, 3, 32, 32))
                 parameters = sum(p.numel() for p in net.parameters())
@@ -338,7 +338,7 @@ def early_convergence(run):
         kind: [r["steps_to_half"] for r in trials(run, kind, (20,))["20"]]
         for kind in ("plain", "residual")
     }
-    longest = run.pick(test=2, default=120, full=938)
+    longest = run.pick(test=2, default=120, full=469)
     ratios = [
         (r or longest) / (p or longest) for r, p in zip(steps["residual"], steps["plain"])
     ]  # a net that never gets there has taken at least all steps
@@ -453,7 +453,7 @@ def identity_mapping(run):
 def preactivation(run):
     """Judge the training loss after 60 steps at 56 layers, without a warm-up."""
     post, pre = (
-        [r["loss_at_60"] for r in trials(run, kind, (56,))["56"]]
+        [r["last_batches"] for r in trials(run, kind, (56,), stop=60)["56"]]
         for kind in ("residual", "preactivation")
     )
     holds = all(a < b for a, b in zip(pre, post))
