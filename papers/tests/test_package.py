@@ -406,7 +406,7 @@ def test_list_shows_what_there_is_of_each_topic(root, package, capsys, monkeypat
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (("check", "admn"), "there is no topic 'admn'; did you mean adam?"),
+        (("check", "adamm"), "there is no topic 'adamm'; did you mean adam?"),
         (("check", "adam"), "there is no packages/adam yet"),
         (("fetch",), "say which topics, or --all"),
         (("fetch", "alchemy"), "there is no topic 'alchemy'"),

@@ -132,7 +132,8 @@ def claims_table(package: Path) -> None:
     results = json.loads(path.read_text(encoding="utf-8"))
     rows = [("", "The paper says", "Measured here", "Verdict"), ("---",) * 4]
     for claim in results["claims"]:
-        between = f" What stands between: {claim['between']}" if claim["between"] else ""
+        unseen = claim["verdict"] == "not seen at this scale"
+        between = f" What stands between: {claim['between']}" if unseen else ""
         rows.append((
             claim["id"],
             escape(f"{claim['says']} ({claim['source']})"),
@@ -179,7 +180,7 @@ def topics_table(root: Path) -> None:
         head = f"**{topic.category}**" if topic.category != category else ""
         category = topic.category
         rows.append(
-            (head, title, "<br>".join(papers), str(topic.year), topic.constraint, claims, size)
+            (head, title, "; ".join(papers), str(topic.year), topic.constraint, claims, size)
         )
     print_table(rows)
 
