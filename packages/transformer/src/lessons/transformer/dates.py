@@ -115,15 +115,18 @@ def examples(
         if draw(20) == 0:
             target = UNREADABLE
             # Without its year, its day or its words; on a day from 32 on; or shuffled.
-            lost = (r"\d{4}", r"\b\d{1,2}\b", r"[^\W\d]+")[draw(3)]
-            order = torch.randperm(len(text), generator=generator).tolist()
-            text = (
-                lambda: re.sub(lost, "", text),
-                lambda: re.sub(r"\b\d{1,2}\b", str(32 + draw(68)), text, count=1),
-                lambda: "".join(text[i] for i in order),
-            )[draw(3)]()
+            lost, new, count = [
+                (r"\d{4}", "", 0), (r"\b\d{1,2}\b", "", 0), (r"[^\W\d]+", "", 0),
+                (r"\b\d{1,2}\b", str(32 + draw(68)), 1), (r"\b\d{1,2}\b", str(32 + draw(68)), 1),
+                (r"^.*$", "".join(text[i] for i in _shuffled(text, generator)), 0),
+            ][draw(6)]  # fmt: skip
+            text = re.sub(lost, new, text, count=count)
         pairs.append((encode(text), encode(target)))
     return pairs
+
+
+def _shuffled(text: str, generator: torch.Generator) -> list[int]:
+    return torch.randperm(len(text), generator=generator).tolist()
 
 
 def train(

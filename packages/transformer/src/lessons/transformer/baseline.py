@@ -1,0 +1,104 @@
+"""What the Transformer is measured against: a recurrent encoder-decoder with attention.
+
+After Bahdanau et al. 2015. What does not depend on the step before is computed for all steps at
+once: the inputs' projections, the keys, the outputs. What is left is the chain that the paper
+means, one step after the other.
+
+Shapes: B batch, S source length, T target length, E embedding, H decoder state, K key, V words.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PAD, BOS, EOS = 0, 1, 2
+
+
+class RecurrentTranslator(nn.Module):
+    """A bidirectional GRU, additive attention, a GRU.
+
+    Args:
+        vocab_size: words of source and target, in one matrix.
+        embedding: width of the embeddings.
+        encoder: width of each direction's state.
+        decoder: width of the decoder's state, of the keys, and of the output's hidden layer.
+        generator: randomness of the initial weights.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding: int = 64,
+        encoder: int = 80,
+        decoder: int = 128,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding)
+        self.encoder = nn.GRU(embedding, encoder, batch_first=True, bidirectional=True)
+        self.start = nn.Linear(2 * encoder, decoder)
+        self.key = nn.Linear(2 * encoder, decoder, bias=False)
+        self.query = nn.Linear(decoder, decoder)
+        self.energy = nn.Linear(decoder, 1, bias=False)
+        self.embedding_in = nn.Linear(embedding, 3 * decoder)
+        self.context_in = nn.Linear(2 * encoder, 3 * decoder, bias=False)
+        self.state_in = nn.Linear(decoder, 3 * decoder)
+        self.hidden = nn.Linear(decoder + 2 * encoder, embedding)
+        self.output = nn.Linear(embedding, vocab_size)
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.xavier_uniform_(parameter, generator=generator)
+            else:
+                nn.init.zeros_(parameter)
+        nn.init.normal_(self.embedding.weight, generator=generator)
+
+    def forward(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
+        """Return the logits (B, T, V) of the token after each target position."""
+        memory, state_BH = self._encode(src_BS)
+        inputs_BTX = self.embedding_in(self.embedding(tgt_BT))
+        states, contexts = [], []
+        for input_BX in inputs_BTX.unbind(1):
+            state_BH, context_BC = self._step(input_BX, state_BH, memory)
+            states.append(state_BH)
+            contexts.append(context_BC)
+        return self._project(torch.stack(states, 1), torch.stack(contexts, 1))
+
+    @torch.no_grad()
+    def greedy(self, src_BS: Tensor, max_len: int) -> Tensor:
+        """Return ids (B, T) after the start token, up to and with EOS, then PAD."""
+        memory, state_BH = self._encode(src_BS)
+        token_B = src_BS.new_full((len(src_BS),), BOS)
+        done_B, ids = torch.zeros_like(token_B, dtype=torch.bool), []
+        while len(ids) < max_len and not done_B.all():
+            input_BX = self.embedding_in(self.embedding(token_B))
+            state_BH, context_BC = self._step(input_BX, state_BH, memory)
+            token_B = self._project(state_BH, context_BC).argmax(-1).masked_fill(done_B, PAD)
+            done_B = done_B | (token_B == EOS)
+            ids.append(token_B)
+        return torch.stack(ids, 1)
+
+    def _encode(self, src_BS):
+        lengths_B = (src_BS != PAD).sum(-1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.embedding(src_BS), lengths_B, batch_first=True, enforce_sorted=False
+        )
+        memory_BSC, _ = nn.utils.rnn.pad_packed_sequence(
+            self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]
+        )
+        half = memory_BSC.shape[-1] // 2
+        state_BH = self.start(F.pad(memory_BSC[:, 0, half:], (half, 0))).tanh()  # the backward one
+        return (memory_BSC, self.key(memory_BSC), src_BS == PAD), state_BH
+
+    def _step(self, input_BX, state_BH, memory):
+        memory_BSC, key_BSH, hidden_BS = memory
+        energy_BS = self.energy((key_BSH + self.query(state_BH)[:, None]).tanh())[..., 0]
+        weights_BS = energy_BS.masked_fill(hidden_BS, -torch.inf).softmax(-1)
+        context_BC = (weights_BS[:, None] @ memory_BSC)[:, 0]
+        r, z, n = (input_BX + self.context_in(context_BC)).chunk(3, -1)
+        r_state, z_state, n_state = self.state_in(state_BH).chunk(3, -1)
+        z = (z + z_state).sigmoid()
+        n = (n + (r + r_state).sigmoid() * n_state).tanh()
+        return n + z * (state_BH - n), context_BC
+
+    def _project(self, state, context):
+        return self.output(self.hidden(torch.cat([state, context], -1)).tanh())

@@ -1,0 +1,183 @@
+"""What the claims have in common: models side by side on the same batches, and their scores."""
+
+import collections
+import math
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .baseline import RecurrentTranslator
+from .config import TransformerConfig
+from .decoding import greedy
+from .model import Transformer
+from .training import LabelSmoothingLoss, pad
+
+BOS, EOS = 1, 2
+
+
+def transformer(vocab_size: int, seed: int, **changes) -> Transformer:
+    """Return the Transformer of these experiments: width 64, 4 heads, 2 + 2 layers."""
+    sizes = {"d_model": 64, "d_ff": 256, "num_heads": 4, "dropout": 0.0}
+    sizes |= {"num_encoder_layers": 2, "num_decoder_layers": 2}
+    config = TransformerConfig(vocab_size=vocab_size, **{**sizes, **changes})
+    return Transformer(config, torch.Generator().manual_seed(seed))
+
+
+def recurrent(vocab_size: int, seed: int, **sizes) -> RecurrentTranslator:
+    """Return the baseline of these experiments."""
+    generator = torch.Generator().manual_seed(seed)
+    return RecurrentTranslator(vocab_size, generator=generator, **sizes)
+
+
+def train_side_by_side(
+    models: dict[str, nn.Module], rates: dict[str, float], pairs: Sequence, steps: int, batch: int,
+    seed: int, device, marks: Sequence[int] = (), score=None, eps: dict[str, float] | None = None,
+    track=lambda iterable, what: iterable,
+) -> tuple[dict[str, list], dict[str, float]]:  # fmt: skip
+    """Train models on the same batches, in turns, so that a busy machine disturbs all alike.
+
+    The rate rises for a tenth of the steps and then falls in a line to a tenth of the peak.
+
+    Args:
+        models: by name.
+        rates: each one's peak learning rate.
+        pairs: (source ids, target ids) each, the end mark included.
+        steps: for each model.
+        batch: pairs a step.
+        seed: of the batches.
+        device: where the models are.
+        marks: steps after which all are scored.
+        score: of a model; what it returns is kept.
+        eps: label smoothing by name (default: none).
+        track: shows progress.
+
+    Returns:
+        By name, the scores at the marks, and the median seconds of a step.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizers, criteria, seconds = {}, {}, {}
+    for name, model in models.items():
+        model.to(device).train()
+        optimizers[name] = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
+        criteria[name] = LabelSmoothingLoss((eps or {}).get(name, 0.0))
+        seconds[name] = []
+    scores = {name: [] for name in models}
+    for step in track(range(1, steps + 1), f"{', '.join(models)}, seed {seed}"):
+        chosen = torch.randint(len(pairs), (batch,), generator=generator).tolist()
+        src = pad([pairs[i][0] for i in chosen]).to(device)
+        tgt = pad([(BOS, *pairs[i][1]) for i in chosen]).to(device)
+        warm = max(steps // 10, 1)
+        factor = min(step / warm, 1 - 0.9 * (step - warm) / max(steps - warm, 1))
+        for name, model in models.items():
+            began = time.perf_counter()
+            for group in optimizers[name].param_groups:
+                group["lr"] = rates[name] * factor
+            loss = criteria[name](model(src, tgt[:, :-1]), tgt[:, 1:])
+            optimizers[name].zero_grad()
+            loss.backward()
+            optimizers[name].step()
+            seconds[name].append(time.perf_counter() - began)
+        if step in marks:
+            for name, model in models.items():
+                scores[name].append(score(model.eval()))
+                model.train()
+    for model in models.values():
+        model.eval()
+    return scores, {name: sorted(times)[len(times) // 2] for name, times in seconds.items()}
+
+
+@torch.no_grad()
+def forced_scores(model: nn.Module, pairs: Sequence, device) -> tuple[float, float]:
+    """Return token accuracy and perplexity, each token given the right ones before it."""
+    right = total = 0
+    nats = 0.0
+    for start in range(0, len(pairs), 100):
+        part = pairs[start : start + 100]
+        src, tgt = (
+            pad([s for s, _ in part]).to(device),
+            pad([(BOS, *t) for _, t in part]).to(device),
+        )
+        logits, wanted = model(src, tgt[:, :-1]), tgt[:, 1:]
+        real = wanted != 0
+        right += int((logits.argmax(-1) == wanted)[real].sum())
+        nats -= float(logits.log_softmax(-1).gather(-1, wanted[..., None])[..., 0][real].sum())
+        total += int(real.sum())
+    return right / total, math.exp(min(nats / total, 50.0))
+
+
+def translations(model: nn.Module, pairs: Sequence, device) -> list[list[int]]:
+    """Return what a model says greedily, without the end mark."""
+    answers = []
+    longest = max(len(tgt) for _, tgt in pairs) + 5
+    for start in range(0, len(pairs), 100):
+        src = pad([s for s, _ in pairs[start : start + 100]]).to(device)
+        if isinstance(model, Transformer):
+            rows = greedy(model, src, max_len=longest)
+        else:
+            rows = model.greedy(src, longest)  # type: ignore
+        answers += [row[: row.index(EOS)] if EOS in row else _real(row) for row in rows.tolist()]
+    return answers
+
+
+def _real(ids: Sequence[int]) -> list[int]:
+    return [i for i in ids if i]
+
+
+def exact_match(answers: Sequence[list[int]], pairs: Sequence) -> float:
+    """Return the share of answers that are right from end to end."""
+    return sum(a == list(t[:-1]) for a, (_, t) in zip(answers, pairs)) / len(pairs)
+
+
+def bleu(answers: Sequence[list[int]], pairs: Sequence, n: int = 4) -> float:
+    """Return corpus BLEU, 0 to 100: n-gram precisions up to n, one reference, brevity penalty.
+
+    Source: Papineni et al. 2002.
+    """
+    hits, counts = [0] * n, [0] * n
+    said = wanted = 0
+    for answer, (_, tgt) in zip(answers, pairs):
+        reference = list(tgt[:-1])
+        said, wanted = said + len(answer), wanted + len(reference)
+        for k in range(1, n + 1):
+            grams = [
+                collections.Counter(tuple(s[i : i + k]) for i in range(len(s) - k + 1))
+                for s in (answer, reference)
+            ]
+            hits[k - 1] += sum((grams[0] & grams[1]).values())
+            counts[k - 1] += sum(grams[0].values())
+    if 0 in hits:
+        return 0.0
+    precision = sum(math.log(h / c) for h, c in zip(hits, counts)) / n
+    return 100 * math.exp(precision + min(0.0, 1 - wanted / said))
+
+
+def training_flops(model: nn.Module, pairs: Sequence, batch: int, device) -> int:
+    """Count the operations of a training step (a product and a sum are two)."""
+    part = pairs[:batch]
+    src, tgt = pad([s for s, _ in part]).to(device), pad([(BOS, *t) for _, t in part]).to(device)
+    with FlopCounterMode(display=False) as counter:
+        LabelSmoothingLoss(0.0)(model(src, tgt[:, :-1]), tgt[:, 1:]).backward()
+    model.zero_grad()
+    return counter.get_total_flops()
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error (0 for one value)."""
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return mean, 0.0
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return (source, target) of a corpus' pairs."""
+    return [(pair.src, pair.tgt) for pair in corpus]
+
+
+def rotated(tensor: Tensor, places: int) -> Tensor:
+    """Return what stood so many places before, along the last dimension; -1 where nothing did."""
+    return torch.cat([tensor.new_full((*tensor.shape[:-1], places), -1), tensor[..., :-places]], -1)
