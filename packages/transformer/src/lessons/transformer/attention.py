@@ -5,6 +5,8 @@ Shapes: B batch, Q queries, K keys, M d_model, H heads, D d_k (query and key), E
 A mask is boolean and says what may be looked at (True) and what not (False).
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -137,6 +139,16 @@ class MultiHeadAttention(nn.Module):
         self.splits = [num_heads * self.d_k, num_heads * self.d_k, num_heads * self.d_v]
         self.in_proj = nn.Linear(d_model, sum(self.splits), bias)
         self.out_proj = nn.Linear(num_heads * self.d_v, d_model, bias)  # W^O
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw W^Q, W^K, W^V and W^O after Xavier, each for itself; set biases to zero."""
+        for matrix in (*self.in_proj.weight.split(self.splits), self.out_proj.weight):
+            nn.init.xavier_uniform_(matrix, generator=generator)
+        for linear in (self.in_proj, self.out_proj):
+            if linear.bias is not None:
+                nn.init.zeros_(linear.bias)
 
     def forward(
         self,
@@ -185,7 +197,7 @@ class MultiHeadAttention(nn.Module):
             else:
                 key_value = cache.key_BHKD, cache.value_BHKE
         dropout_p = self.dropout if self.training else 0.0
-        result = scaled_dot_product_attention(
+        result: Any = scaled_dot_product_attention(
             query_BHQD, *key_value, mask, dropout_p, maps is not None, is_causal
         )
         if maps is not None:

@@ -100,7 +100,8 @@ class Run:
 
         torch is seeded with ``settings["seed"]``, else the run's: what ran before does not matter.
         """
-        key = f"{function.__name__}({', '.join(f'{k}={v!r}' for k, v in settings.items())})"
+        listed = ", ".join(f"{k}={v!r}" for k, v in sorted(settings.items()))
+        key = f"{function.__name__}({listed})"
         if key not in self.trials:
             began = time.perf_counter()
             with torch.random.fork_rng(devices=[]):

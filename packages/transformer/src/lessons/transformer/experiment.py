@@ -3,7 +3,8 @@
 import collections
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ BOS, EOS = 1, 2
 
 def transformer(vocab_size: int, seed: int, **changes) -> Transformer:
     """Return the Transformer of these experiments: width 64, 4 heads, 2 + 2 layers."""
-    sizes = {"d_model": 64, "d_ff": 256, "num_heads": 4, "dropout": 0.0}
+    sizes: dict[str, Any] = {"d_model": 64, "d_ff": 256, "num_heads": 4, "dropout": 0.0}
     sizes |= {"num_encoder_layers": 2, "num_decoder_layers": 2}
     config = TransformerConfig(vocab_size=vocab_size, **{**sizes, **changes})
     return Transformer(config, torch.Generator().manual_seed(seed))
@@ -33,10 +34,18 @@ def recurrent(vocab_size: int, seed: int, **sizes) -> RecurrentTranslator:
 
 
 def train_side_by_side(
-    models: dict[str, nn.Module], rates: dict[str, float], pairs: Sequence, steps: int, batch: int,
-    seed: int, device, marks: Sequence[int] = (), score=None, eps: dict[str, float] | None = None,
+    models: Mapping[str, nn.Module],
+    rates: Mapping[str, float],
+    pairs: Sequence,
+    steps: int,
+    batch: int,
+    seed: int,
+    device,
+    marks: Sequence[int] = (),
+    score: Any = None,
+    eps: Mapping[str, float] | None = None,
     track=lambda iterable, what: iterable,
-) -> tuple[dict[str, list], dict[str, float]]:  # fmt: skip
+) -> tuple[dict[str, list], dict[str, float]]:
     """Train models on the same batches, in turns, so that a busy machine disturbs all alike.
 
     The rate rises for a tenth of the steps and then falls in a line to a tenth of the peak.

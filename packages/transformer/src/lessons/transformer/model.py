@@ -155,7 +155,8 @@ class DecoderCache:
     ) -> None:
         b, s, _ = memory_BSM.shape
         self.layers = []
-        for layer in decoder.layers:
+        layers: Any = decoder.layers
+        for layer in layers:
             own = KeyValueCache(b * copies, max_len, layer.self_attention)
             across = KeyValueCache(b * copies, s, layer.cross_attention)
             key_value = layer.cross_attention.keys_and_values(memory_BSM)
@@ -229,6 +230,8 @@ class Transformer(nn.Module):
     Source: §3, figure 1.
     """
 
+    output_bias: Tensor | None
+
     def __init__(
         self,
         config: TransformerConfig = TransformerConfig(),  # noqa: B008  (frozen)
@@ -287,14 +290,13 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if "embedding" in name or "positions" in name:
                 parameter.normal_(std=self.config.d_model**-0.5, generator=generator)
-            elif "in_proj.weight" in name:  # W^Q, W^K and W^V are three matrices, not one
-                splits = self.get_submodule(name.removesuffix(".in_proj.weight")).splits
-                for part in parameter.split(splits):
-                    nn.init.xavier_uniform_(part, generator=generator)
             elif parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 parameter.fill_(float(name.endswith("norm.weight")))
+        for module in self.modules():
+            if isinstance(module, MultiHeadAttention):
+                module.reset_parameters(generator)
 
     def forward(
         self,

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -114,7 +115,7 @@ def to_marian(model: Transformer, max_positions: int = 512) -> dict[str, Tensor]
     table = model.src_positions(torch.arange(max_positions), torch.float64).to(shared)
     for side in ("encoder", "decoder"):
         theirs[f"model.{side}.embed_positions.weight"] = table
-    theirs["final_logits_bias"] = model.output_bias[None]
+    theirs["final_logits_bias"] = model.state_dict()["output_bias"][None]
     back = {
         "encoder": (("residual1.norm", "self_attn_layer_norm"),
                     ("residual2.norm", "final_layer_norm")),
@@ -164,9 +165,9 @@ def from_torch_transformer(module: nn.Transformer) -> tuple[Encoder, Decoder]:
     )  # fmt: skip
     state = {_rename(name, TORCH): tensor for name, tensor in module.state_dict().items()}
     with torch.device("meta"):
-        both = nn.ModuleDict({"encoder": Encoder(config), "decoder": Decoder(config)})
-    _load(both, state)
-    return both["encoder"].train(module.training), both["decoder"].train(module.training)  # type: ignore
+        modules = {"encoder": Encoder(config), "decoder": Decoder(config)}
+    both = _load(nn.ModuleDict(modules), state)
+    return both["encoder"].train(module.training), both["decoder"].train(module.training)
 
 
 def to_torch_transformer(encoder: Encoder, decoder: Decoder) -> dict[str, Tensor]:
@@ -218,7 +219,7 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return 1 + max((int(match[1]) for match in found if match), default=0)
 
 
-def _load(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+def _load(module: Any, state: Mapping[str, Tensor]) -> Any:
     """Load strictly into a module on the meta device; the tensors become its own copies."""
     wanted = module.state_dict()
     wrong = [f"missing {name}" for name in sorted(wanted.keys() - state.keys())]
