@@ -38,7 +38,7 @@ def test_title_opening_headings_and_formulas(root):
         root, "# A *title* of $x$\n\nOpening.\n\n## One `f`\n\n$$ y $$\n\n### Two\n\n$z$"
     )
     assert document.title == "A title of x"
-    assert reader.plain(document.opening) == "Here."
+    assert reader.plain(document.opening) == "Opening."
     assert document.headings == [(2, "one-f", "One f"), (3, "two", "Two")]
     assert document.formulas == [(True, "y"), (False, "z")]
 
