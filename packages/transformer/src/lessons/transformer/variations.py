@@ -14,6 +14,7 @@ from .experiment import (
     bleu,
     exact_match,
     forced_scores,
+    in_full_run_only,
     mean_and_error,
     rotated,
     train_side_by_side,
@@ -277,6 +278,8 @@ def _regularised(run, changed: tuple[float, float]):
 @claim("C6a", "§5.4, Table 3 (D)", "Label smoothing hurts perplexity, improves accuracy and BLEU.")
 def label_smoothing(run):
     """Compare ε = 0.1 with 0."""
+    if run.scale == "default":
+        return in_full_run_only("ten minutes")
     change, numbers, ran, text = _regularised(run, (0.0, 0.1))
     (worse, worse_error), (better, better_error) = change["perplexity"], change["accuracy"]
     return Finding(
@@ -292,6 +295,8 @@ def label_smoothing(run):
 @claim("C6b", "§6.2, Table 3 (D)", "Dropout is very helpful in avoiding over-fitting.")
 def dropout(run):
     """Compare P_drop = 0.1 with 0."""
+    if run.scale == "default":
+        return in_full_run_only("ten minutes")
     change, numbers, ran, text = _regularised(run, (0.1, 0.0))
     (less, less_error), (better, better_error) = change["perplexity"], change["accuracy"]
     return Finding(
