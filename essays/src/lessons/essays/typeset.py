@@ -1,0 +1,215 @@
+"""Typeset papers: a package's README and results as paper.pdf, and everything as one book.
+
+paper.typ is the page; what it shows beside the text comes to it as JSON.
+"""
+
+import argparse
+import functools
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from lessons.papers import bibliography, pdf, topics
+from lessons.papers.topics import Topic
+
+from . import maths, reader
+
+TEMPLATE = Path(__file__).with_name("paper.typ")
+FONTS = ("iosevka-charon-mono", "source-sans-3", "stix-two-text")
+AUTHOR = "The authors of lessons"
+
+
+def paper(root: Path, topic: Topic) -> bytes:
+    """Return a package's paper as PDF: the same bytes for the same sources."""
+    package = root / "packages" / topic.slug
+    sources = pdf.fingerprint(package, root, topic, bibliography.load(root))
+    setting = Setting(root, {package / "README.md": topic.slug})
+    setting.package(topic)
+    keywords = [topic.slug, topic.category, topic.constraint, f"sources {sources}"]
+    return setting.pdf(topic.title, keywords, bound=False)
+
+
+def book(root: Path) -> bytes:
+    """Return the essays and the packages, in the order of the history, as one PDF."""
+    index = root / "essays" / "README.md"
+    names = re.findall(r"\]\(([\w-]+)\.md\)", index.read_text(encoding="utf-8"))
+    essays = {index.with_name(f"{name}.md"): f"essay-{name}" for name in names}
+    there = measured(root)
+    papers = {root / "packages" / topic.slug / "README.md": topic.slug for topic in there}
+    setting = Setting(root, essays | papers)
+    setting.code += ["#cover()", "#contents()"]
+    for path in essays:
+        setting.chapter(path, kicker="Essay")
+    for topic in there:
+        setting.package(topic)
+    return setting.pdf("Lessons", ["deep learning"], bound=True)
+
+
+def measured(root: Path) -> list[Topic]:
+    """Return the topics whose packages have results."""
+    history = topics.load(root).values()
+    return [t for t in history if (root / f"packages/{t.slug}/results/claims.json").is_file()]
+
+
+class Setting:
+    """Documents that are set together: their Typst code, and the data that it calls for.
+
+    Args:
+        root: the repository's root.
+        places: the documents' paths, each with the label that begins all labels within it.
+    """
+
+    def __init__(self, root: Path, places: dict[Path, str]) -> None:
+        self.root, self.places, self.code = root, places, list[str]()
+        self.documents = {path: reader.read(path) for path in places}
+        drawn = maths.draw({f: path for path, d in self.documents.items() for f in d.formulas})
+        self.data: dict[str, Any] = {"inline": {}, "displayed": {}, "pictures": {}, "chapters": {}}
+        for (displayed, tex), formula in drawn.items():
+            self.data["displayed" if displayed else "inline"][tex] = vars(formula)
+
+    def package(self, topic: Topic) -> None:
+        """Set a package's explanation, with the original's citation, version and date."""
+        package = self.root / "packages" / topic.slug
+        project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
+        claims = json.loads((package / "results/claims.json").read_text("utf-8"))["claims"]
+        entries = reader.references(self.root)
+        self.chapter(
+            package / "README.md",
+            [block for key in topic.papers for block in entries[key]["c"][1]],
+            kicker=f"{topic.category} · {topic.year}",
+            version=project["version"],
+            measured=max(claim["measured_at"] for claim in claims)[:10],
+            claims=claims,
+        )
+
+    def chapter(self, path: Path, originals: Sequence[Any] = (), **head: Any) -> None:
+        """Set a document; references follow its text, and exercises end it."""
+        document, place = self.documents[path], self.places[path]
+        sections: list[list[Any]] = [[]]
+        for block in document.blocks:
+            if block["t"] == "Header" and block["c"][0] == 2:
+                sections.append([])
+            sections[-1].append(block)
+        if entries := reader.bibliography_of(document.citations, self.root):
+            words = [{"t": "Str", "c": "References"}]
+            sections.append([{"t": "Header", "c": [2, ["references", [], []], words]}, *entries])
+        sections.sort(key=lambda section: reader.plain(section[:1]) == "Exercises")  # stable
+        self.data["chapters"][place] = {"title": document.title, **head}
+        parts = originals, document.opening, [b for section in sections for b in section]
+        originals, opening, body = (self.typst(list(part), place) for part in parts)
+        self.code.append(f'#head("{place}")[{originals}][{opening}]\n{body}')
+
+    def typst(self, blocks: list[Any], place: str) -> str:
+        """Return blocks as Typst."""
+
+        def change(element: dict[str, Any]) -> Any:
+            match element:
+                case {"t": "Math", "c": [{"t": "InlineMath"}, tex]}:
+                    return raw(f"#m({string(tex)})")
+                case {"t": "Span", "c": [[id, ["equation"], [[_, number]]], [{"c": [_, tex]}]]}:
+                    return raw(f"#equation({string(tex)}, {number})<{place}-{id}>")
+                case {"t": "Image", "c": [_, words, [path, _]]}:
+                    self.data["pictures"][path] = drawing(Path(path))
+                    return raw(f"#picture({string(path)}, {string(reader.plain(words))})")
+                case {"t": "Div", "c": [[_, ["claims"], _], _]}:
+                    return raw(f'#claims("{place}")', "RawBlock")
+                case {"t": "Div", "c": [[_, ["references"], _], entries]}:
+                    return [raw("#references[", "RawBlock"), *entries, raw("]", "RawBlock")]
+                case {"t": "Header" | "Div" as kind, "c": [*level, [id, *rest], inner]} if id:
+                    return {"t": kind, "c": [*level, [f"{place}-{id}", *rest], inner]}
+                case {"t": "Link", "c": [attributes, words, [target, title]]} if ":" not in target:
+                    path, mark, fragment = target.partition("#")
+                    there = self.places.get(Path(path)) if path else place
+                    if there is None:  # a file of the repository, where a page cannot lead
+                        return words
+                    target = f"#{there}-{fragment}" if mark else f"#{there}"
+                    return {"t": "Link", "c": [attributes, words, [target, title]]}
+            return None
+
+        return reader.write(reader.walk(blocks, change), "typst-citations").strip()
+
+    def pdf(self, title: str, keywords: list[str], bound: bool) -> bytes:
+        """Return what was set as PDF, for screen readers too (PDF/UA-1)."""
+        days = [chapter.get("measured", "") for chapter in self.data["chapters"].values()]
+        about = {"title": title, "author": AUTHOR, "keywords": keywords, "date": max(days)}
+        data = json.dumps(self.data | {"leaf": about | {"bound": bound}})
+        code = "\n\n".join([TEMPLATE.read_text("utf-8"), "#show: leaf", *self.code]).encode()
+        root = str(TEMPLATE.parent)  # where nothing is read: all that is needed is handed over
+        press = typst.Compiler(root=root, font_paths=fonts(), sys_inputs={"data": data})
+        made, warnings = press.compile_with_warnings(code, timestamp=0, pdf_standards="ua-1")
+        if warnings:  # of a font that is missing, for one
+            raise ValueError(f"{title}: {warnings[0].diagnostic}")
+        assert isinstance(made, bytes)  # PNG and SVG would be lists
+        return made
+
+
+def string(value: str) -> str:
+    """Return a string as Typst has it, which is as JSON has it for what occurs here."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def raw(code: str, kind: str = "RawInline") -> dict[str, Any]:
+    """Return Typst's code as an element of a tree."""
+    return {"t": kind, "c": ["typst", code]}
+
+
+def drawing(path: Path) -> dict[str, Any]:
+    """Return an SVG in the page's letters and in its light colours, and its width in its units."""
+    svg = path.read_text(encoding="utf-8")
+    box = re.search(r'viewBox="[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)', svg)
+    if box is None:
+        raise ValueError(f"{path}: a drawing without a viewBox has no size")
+    svg = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*\s*\}", "", svg)
+    svg = re.sub(r"(font-family: ?)[^;\"}]+", r"\1'Source Sans 3'", svg)
+    svg = re.sub(r'font-family="[^"]*"', 'font-family="Source Sans 3"', svg)
+    return {"svg": svg, "width": float(box[1])}
+
+
+@functools.cache
+def fonts() -> typst.Fonts:
+    """Return the page's fonts, from npm's packages of them; none are this machine's."""
+    folders = [maths.modules() / "@expo-google-fonts" / name for name in FONTS]
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in folders])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Typeset papers, or the book; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lessons.essays.typeset", description=__doc__[:83]
+    )
+    parser.add_argument("slugs", nargs="*", metavar="SLUG", help="a package, such as adam")
+    parser.add_argument("--all", action="store_true", help="all packages that have results")
+    parser.add_argument("--book", type=Path, metavar="FILE", help="the book, into this file")
+    args = parser.parse_args(argv)
+    root = topics.find_root()
+    history = topics.load(root)
+    if unknown := [slug for slug in args.slugs if slug not in history]:
+        parser.error(f"there is no topic {unknown[0]!r}")
+    try:
+        for topic in measured(root) if args.all else [history[slug] for slug in args.slugs]:
+            write(root / "packages" / topic.slug / "paper.pdf", paper(root, topic))
+        if args.book:
+            write(args.book, book(root))
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"lessons.essays: {getattr(error, 'diagnostic', error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    print(f"{path}: {len(content):,} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
