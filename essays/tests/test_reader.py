@@ -116,3 +116,13 @@ def test_a_bad_formula_is_an_error_with_file_and_formula(tmp_path, tex):
         maths.draw({(True, tex): tmp_path / "README.md"})
     assert "README.md" in str(error.value)
     assert tex in str(error.value)
+
+
+def test_a_figure_has_the_caption_below_it_and_else_its_alternative_text(root):
+    (root / "f.svg").touch()
+    text = "![alt](f.svg)\n\n*Said of $x$.*\n\n![alone](f.svg)\n\n*An* aside."
+    document = read(root, f"# T\n\n{text}")
+    first, second, aside = document.opening
+    assert [reader.plain(figure["c"][1]) for figure in (first, second)] == ["Said of x.", "alone"]
+    assert reader.plain(first["c"][2]) == "alt"
+    assert reader.plain(aside) == "An aside."

@@ -7,6 +7,7 @@
 - a relative link or picture leads to an absolute path, with its ``#fragment`` if it has one;
 - a displayed formula stands in a Span of class ``equation``, whose id is ``eq-N`` and whose
   attribute ``number`` is N where the source is Markdown (a package's sources have their own);
+- a paragraph in italics after a figure has become the figure's caption;
 - a table whose last column is the verdict stands in a Div of class ``claims``.
 
 `walk` rewrites a tree, `plain` says one in words, `pandoc` runs pandoc.
@@ -130,16 +131,33 @@ def read(path: Path, text: str | None = None) -> Document:
     root = topics.find_root(path.parent)
     try:
         text = path.read_text(encoding="utf-8") if text is None else text
-        tree = json.loads(pandoc(text, MARKDOWN, "json"))["blocks"]
+        html = "-raw_html" if path.suffix == ".py" else ""  # <unk> is text in a docstring
+        tree = json.loads(pandoc(text, MARKDOWN + html, "json"))["blocks"]
         if not tree or tree[0]["t"] != "Header" or tree[0]["c"][0] != 1:
             raise ValueError("it has to begin with its title, '# …'")
         document = Document(path, plain(tree[0]["c"][2]), [], [])
         blocks = walk(tree[1:], lambda element: _change(element, document, root))
     except ValueError as error:
         raise ValueError(f"{path.relative_to(root)}: {error}") from None
+    blocks = _captioned(blocks)
     first = next((i for i, b in enumerate(blocks) if b["t"] == "Header"), len(blocks))
     document.opening, document.blocks = blocks[:first], blocks[first:]
     return document
+
+
+def _captioned(blocks: list[Any]) -> list[Any]:
+    """Give each figure the caption that follows it, a paragraph in italics; else it has its alt."""
+    new: list[Any] = []
+    for block in blocks:
+        match [*new[-1:], block]:
+            case [
+                {"t": "Figure", "c": [_, caption, _]},
+                {"t": "Para", "c": [{"t": "Emph"} as said]},
+            ]:
+                caption[1] = [{"t": "Plain", "c": said["c"]}]
+            case _:
+                new.append(block)
+    return new
 
 
 def _change(element: dict[str, Any], document: Document, root: Path) -> Any:
