@@ -154,7 +154,7 @@ def _captioned(blocks: list[Any]) -> list[Any]:
                 {"t": "Figure", "c": [_, caption, _]},
                 {"t": "Para", "c": [{"t": "Emph"} as said]},
             ]:
-                caption[1] = [{"t": "Plain", "c": said["c"]}]
+                caption[1] = [{"t": "Plain", "c": it}]
             case _:
                 new.append(block)
     return new
