@@ -5,6 +5,7 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import ResNetConfig as HFConfig
 from transformers import ResNetForImageClassification
 
@@ -38,6 +39,22 @@ def randomized(model, seed=0):
 
 def close(ours, theirs, tolerance=1e-5):
     return (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "whole"), [("vgg16", 15.3, 15.5), ("vgg19", 19.6, 19.6)]
+)
+def test_of_the_two_vggs_that_the_paper_compares_with_only_one_is_counted_whole(
+    name, printed, whole
+):
+    with torch.device("meta"):
+        net = getattr(torchvision.models, name)().eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(torch.empty(1, 3, 224, 224))
+    convolutions = counter.get_flop_counts()["Global"][torch.ops.aten.convolution] / 2e9
+    counted = {round(counter.get_total_flops() / 2e9, 1), round(convolutions, 1)}
+    assert whole == round(counter.get_total_flops() / 2e9, 1)
+    assert min(abs(printed - each) for each in counted) <= 0.05
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -238,30 +238,32 @@ def ranking(result: dict[str, dict]) -> str:
     """Return the optimizers with their losses, best first, as text."""
     order = sorted(result, key=lambda name: result[name]["mean"])
     return ", ".join(
-        f"{name} {result[name]['mean']:.4f} ± {result[name]['se']:.4f} (α = {result[name]['lr']:g})"
+        f"{name} {result[name]['mean']:.3g} ± {result[name]['se']:.1g} (α = {result[name]['lr']:g})"
         for name in order
     )
 
 
 def draw_race(figure, panels: dict[str, dict], ylabel: str) -> None:
-    """Draw final losses, a panel a condition: every seed a dot, the mean a bar."""
+    """Draw final losses, a panel a condition: every seed a dot, the mean a bar.
+
+    Losses that differ by more than a hundred have a logarithmic axis, where a bar means nothing.
+    """
     figure.set_size_inches(6.4, 2.6)
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, result) in zip(all_axes, panels.items()):
         order = sorted(result, key=lambda name: result[name]["mean"], reverse=True)
+        means = [result[name]["mean"] for name in order]
+        log = max(means) > 100 * max(min(means), 1e-12)
         for row, name in enumerate(order):
-            axes.barh(row, result[name]["mean"], height=0.55, color=COLOR[name], alpha=0.35)
-            axes.plot(
-                result[name]["finals"],
-                [row] * len(result[name]["finals"]),
-                "o",
-                ms=4,
-                color=COLOR[name],
-            )
+            finals = [max(final, 1e-9) if log else final for final in result[name]["finals"]]
+            if not log:
+                axes.barh(row, result[name]["mean"], height=0.55, color=COLOR[name], alpha=0.35)
+            axes.plot(finals, [row] * len(finals), "o", ms=4, color=COLOR[name])
         axes.set_yticks(range(len(order)), order)
-        axes.grid(axis="y", visible=False)
-        axes.grid(axis="x", visible=True)
-        axes.set(title=title, xlabel=ylabel, xlim=(0, None))
+        axes.grid(axis="y", visible=log)
+        axes.grid(axis="x", visible=not log)
+        axes.set(title=title, xlabel=ylabel)
+        axes.set(xscale="log") if log else axes.set(xlim=(0, None))
 
 
 # The claims.
@@ -369,7 +371,17 @@ def draw_mlp(figure, numbers):
         )
         axes.plot(epochs, curves.mean(0), color=COLOR[name], label=name)
     axes.set(yscale="log", xlabel="epoch", ylabel="training loss without dropout (nats)")
+    ticks = [tick for tick in (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2) if _within(tick, axes)]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    last = max(len(result["curves"][0]) for result in numbers.values())
+    axes.set_xticks(range(1, last + 1, max(1, last // 5)))
     axes.legend(title="band: all seeds")
+
+
+def _within(value: float, axes) -> bool:
+    low, high = axes.get_ylim()
+    return low <= value <= high
 
 
 @claim(
