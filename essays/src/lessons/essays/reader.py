@@ -104,10 +104,13 @@ def references(root: Path) -> dict[str, Any]:
     return {div["c"][0][0].removeprefix("ref-"): div for div in refs["c"][1]}
 
 
+records = cache(bibliography.load)  # of a root, by key
+
+
 @cache
 def addresses(root: Path) -> dict[str, str]:
     """Return the key of papers.bib that a url belongs to."""
-    return {record.url: key for key, record in bibliography.load(root).items()}
+    return {record.url: key for key, record in records(root).items()}
 
 
 def bibliography_of(keys: Iterable[str], root: Path) -> list[Any]:
@@ -149,12 +152,10 @@ def _captioned(blocks: list[Any]) -> list[Any]:
     """Give each figure the caption that follows it, a paragraph in italics; else it has its alt."""
     new: list[Any] = []
     for block in blocks:
-        match [*new[-1:], block]:
-            case [
-                {"t": "Figure", "c": [_, caption, _]},
-                {"t": "Para", "c": [{"t": "Emph"} as said]},
-            ]:
-                caption[1] = [{"t": "Plain", "c": it}]
+        figure = new[-1] if new and new[-1]["t"] == "Figure" else None
+        match block:
+            case {"t": "Para", "c": [{"t": "Emph", "c": words}]} if figure:
+                figure["c"][1][1] = [{"t": "Plain", "c": words}]
             case _:
                 new.append(block)
     return new
