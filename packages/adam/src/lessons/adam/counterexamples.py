@@ -72,7 +72,9 @@ def lone_spike(run):
 def draw_bound(figure, numbers):
     """Draw the step sizes that growing gradients give, and the two bounds."""
     axes = figure.subplots()
-    axes.plot(numbers["steps"], color=RED, label="|Δₜ|/α for gradients that grow by β₂/β₁ a step")
+    t = [1 + numbers["stride"] * i for i in range(len(numbers["steps"]))]
+    label = "|Δₜ|/α for gradients that grow by β₂/β₁ a step"
+    axes.plot(t, numbers["steps"], color=RED, label=label)
     axes.axhline(numbers["stated"], color=BLUE, label=f"the paper's bound, {numbers['stated']:.3f}")
     axes.axhline(
         numbers["limit"], color=MUTED, ls="--", label=f"Cauchy–Schwarz, {numbers['limit']:.3f}"
@@ -140,7 +142,7 @@ def draw_regret(figure, numbers):
     left.set(xscale="log", xlabel="step t", ylabel="xₜ (best: −1)", ylim=(-1.15, 1.15))
     right.set(xscale="log", xlabel="step t", ylabel="mean regret R(t)/t", ylim=(-0.05, 1.5))
     right.axhline(2 / 3, color=MUTED, ls="--", lw=1)
-    left.legend(loc="center left")
+    left.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
 
 
 @claim(
