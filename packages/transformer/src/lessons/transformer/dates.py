@@ -190,37 +190,43 @@ class Reading:
     weights: Tensor  # (characters of the answer, characters of the text): mean over heads
 
 
-@torch.no_grad()
 def read(model: Transformer, text: str) -> Reading:
     """Read one date.
-
-    The attention is that of the last decoder layer to the source, averaged over heads.
 
     Raises:
         ValueError: the text is empty, too long, has characters that no date was written with, or
             the model finds no date in it, or one that is in no calendar, or is too unsure.
     """
+    reading = look(model, text)
+    if reading.answer == UNREADABLE:
+        raise ValueError(f"no date can be read in {reading.text!r}")
+    try:
+        datetime.date.fromisoformat(reading.answer)
+    except ValueError:
+        why = f"{reading.answer!r} is in no calendar"
+        raise ValueError(f"no date can be read in {reading.text!r}: {why}") from None
+    if reading.probability < SURE:
+        raise ValueError(
+            f"no date can be read in {reading.text!r} with confidence: perhaps {reading.answer}, "
+            f"with a probability of {reading.probability:.0%} (at least {SURE:.0%} is asked for)"
+        )
+    return reading
+
+
+@torch.no_grad()
+def look(model: Transformer, text: str) -> Reading:
+    """Return what the model says of a text, be it a date or not, and where it looked.
+
+    The attention is that of the last decoder layer to the source, averaged over heads.
+    """
     text = normalize(text)
     src = torch.tensor([encode(text)], device=next(model.parameters()).device)
     ids = greedy(model, src, max_len=12)
     answer = decode(ids[0].tolist())
-    if answer == UNREADABLE:
-        raise ValueError(f"no date can be read in {text!r}")
-    try:
-        datetime.date.fromisoformat(answer)
-    except ValueError:
-        raise ValueError(f"no date can be read in {text!r}: {answer!r} is in no calendar") from None
-    start = src.new_full((1, 1), BOS)
-    logits = model(src, torch.cat([start, ids[:, :-1]], 1))[0]
-    chosen = logits.log_softmax(-1).gather(-1, ids[0, :, None])
-    weights = model.attention_maps(src, torch.cat([start, ids[:, :-1]], 1)).cross[-1]
-    probability = chosen.sum().exp().item()
-    if probability < SURE:
-        raise ValueError(
-            f"no date can be read in {text!r} with confidence: perhaps {answer}, "
-            f"with a probability of {probability:.0%} (at least {SURE:.0%} is asked for)"
-        )
-    return Reading(text, answer, probability, weights[0, :, :10, : len(text)].mean(0).cpu())
+    tgt = torch.cat([src.new_full((1, 1), BOS), ids[:, :-1]], 1)
+    log_probability = model(src, tgt)[0].log_softmax(-1).gather(-1, ids[0, :, None]).sum()
+    weights = model.attention_maps(src, tgt).cross[-1][0, :, : len(answer), : len(text)].mean(0)
+    return Reading(text, answer, log_probability.exp().item(), weights.cpu())
 
 
 def model_path() -> Path:

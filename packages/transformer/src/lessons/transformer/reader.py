@@ -52,7 +52,7 @@ def heat(reading: dates.Reading) -> Text:
 
 
 def draw(figure, reading: dates.Reading) -> None:
-    """Draw the attention as squares whose size is the weight."""
+    """Draw the attention as squares whose area is the weight."""
     figure.set_size_inches(0.28 * len(reading.text) + 0.8, 0.28 * len(reading.answer) + 0.9)
     axes = figure.subplots()
     for i, row in enumerate(reading.weights.tolist()):
@@ -64,8 +64,11 @@ def draw(figure, reading: dates.Reading) -> None:
     axes.set_xticks(range(len(reading.text)), [c if c != " " else "·" for c in reading.text])
     axes.set_yticks(range(len(reading.answer)), list(reading.answer))
     axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.spines["bottom"].set_visible(False)
     axes.tick_params(length=0)
     axes.grid(visible=False)
+    axes.set(xlabel="read", ylabel="written")
     axes.set(xlim=(-0.6, len(reading.text) - 0.4), ylim=(len(reading.answer) - 0.4, -0.6))
     axes.set_aspect("equal")
 

@@ -7,7 +7,6 @@ import torch
 from . import dates, layers, races, reader, variations
 from .claims import HOLDS, NOT_SEEN, Finding, claim
 from .experiment import mean_and_error
-from .figures import BLUE, INK
 
 
 def learn_dates(run, seed):
@@ -28,22 +27,21 @@ def learn_dates(run, seed):
             model, run.out / "dates.safetensors" if run.scale == "test" else dates.model_path()
         )
     first = next((t for t, a, w in zip(texts, answers, wanted) if a != w and w != "?"), "")
+    reading = dates.look(model, "mardi 3 juin 2014")
     return {
         "exact": sum(a == w for a, w in read) / len(read),
         "dates": len(read),
         "refused": sum(a == dates.UNREADABLE for a in junk) / max(len(junk), 1),
         "first wrong": first,
         "seconds": seconds,
+        "reading": [reading.text, reading.answer, reading.probability, reading.weights.tolist()],
     }
 
 
 def draw_dates(figure, numbers):
-    """Draw the share read right, for each seed."""
-    axes = figure.subplots()
-    found = [100 * trial["exact"] for trial in numbers["trials"]]
-    axes.plot(range(len(found)), found, "o", color=BLUE)
-    axes.axhline(99, color=INK, linewidth=0.8, linestyle="--")
-    axes.set(xlabel="seed", ylabel="dates read right (%)", xticks=range(len(found)))
+    """Draw where the model looked while it read one date."""
+    text, answer, probability, weights = numbers["trials"][0]["reading"]
+    reader.draw(figure, dates.Reading(text, answer, probability, torch.tensor(weights)))
 
 
 @claim("C8", "§7", "It generalises: dates in eight languages into ISO 8601.", draw_dates)
