@@ -1,6 +1,7 @@
 """A package from its scaffold to a kept contract, and every way to break it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,10 +9,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pypdf
 import pytest
 
 from lessons.papers import __main__ as command_line
-from lessons.papers import bibliography, contract, imports, readme, scaffold, topics
+from lessons.papers import bibliography, contract, imports, pdf, readme, scaffold, topics
 
 ROOT = Path(__file__).parents[2]
 DRAWING = (
@@ -61,6 +63,8 @@ def make_root(folder):
         shutil.copy(ROOT / "papers" / name, folder / "papers")
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "packages").mkdir()
+    (folder / pdf.TEMPLATE).parent.mkdir(parents=True)
+    (folder / pdf.TEMPLATE).write_text("#let page = 1")
     return folder
 
 
@@ -105,6 +109,11 @@ def finished(tmp_path_factory):
     text = text.replace("\n## What it changed", f"\n{drawn}\n\n## What it changed")
     (package / "README.md").write_text(text)
     readme.sync(package / "README.md", root)
+    paper = pypdf.PdfWriter()
+    paper.add_blank_page(468, 666)
+    sources = pdf.fingerprint(package, root, DNN, RECORDS)
+    paper.add_metadata({"/Keywords": f"dnn, sources {sources}"})
+    paper.write(package / "paper.pdf")
     return package
 
 
@@ -190,6 +199,10 @@ def add(file, text):
     return change
 
 
+def replace_field(record, name, value):
+    return bibliography.Record(record.key, record.fields | {name: value})
+
+
 def remove(file):
     return lambda package: (package / file).unlink()
 
@@ -258,6 +271,15 @@ BREAKS = [
     (claims("{", "", ), "is not what the runner writes"),
     (remove("results/C1.svg"), "C1.svg: missing"),
     (replace(f"{SOURCE}/reproduce.py", "CLAIMS = ", "CLAIM = "), "reproduce.py cannot be imported"),
+    # the typeset paper
+    (remove("paper.pdf"), "paper.pdf: missing"),
+    (lambda package: (package / "paper.pdf").write_text("paper"), "paper.pdf: is no PDF"),
+    (prose("word word", "word words"), "is older than its sources: nox -s papers -- dnn"),
+    (claims("full, seed 0", "full, seed 1"), "paper.pdf: is older"),
+    (project('version = "0.1.0"', 'version = "0.2.0"'), "paper.pdf: is older"),
+    (replace("idea.svg", "loss", "gain"), "paper.pdf: is older"),
+    (replace("results/C1.svg", "loss", "gain"), "paper.pdf: is older"),
+    (replace(f"../../{pdf.TEMPLATE}", "page", "leaf"), "paper.pdf: is older"),
     # drawings and paths
     (replace("idea.svg", "<text>loss</text>", "<path/>"), "idea.svg: has no text as text"),
     (replace("idea.svg", "<title>Two losses</title>", ""), "has no <title>"),
@@ -274,6 +296,23 @@ def test_every_breach_is_named(root, package, change, complaint, monkeypatch):
     found = problems(root)
     assert any(complaint in line for line in found), found
     assert all(line.startswith("dnn: ") for line in found)
+
+
+def test_a_paper_is_of_what_it_shows_and_of_no_more(root, package, monkeypatch):
+    def found(record=RECORDS[DNN.papers[0]]):
+        return list(pdf.problems(package, root, DNN, RECORDS | {record.key: record}))
+
+    for path in package.rglob("*"):  # as a clone has it
+        os.utime(path, (0, 0))
+    add(f"{SOURCE}/step.py", "# Nothing that the paper has.\n")(package)
+    (package / "results" / "C2.svg").write_text(DRAWING)
+    assert found() == []
+    record = RECORDS[DNN.papers[0]]
+    assert found(replace_field(record, "pagecount", "46")) == []
+    assert "is older than its sources" in found(replace_field(record, "title", "Learning"))[0][1]
+    monkeypatch.setattr(pdf, "LARGEST", 100)
+    ((_, what),) = found()
+    assert "at most 100 are kept" in what
 
 
 def test_importing_the_package_needs_its_runtime_dependencies_only(package):

@@ -45,8 +45,12 @@ def book(root: Path) -> bytes:
     papers = {root / "packages" / topic.slug / "README.md": topic.slug for topic in there}
     setting = Setting(root, essays | papers)
     setting.code += ["#cover()", "#contents()"]
-    for path in essays:
-        setting.chapter(path, kicker="Essay")
+    for path, place in essays.items():
+        if path in setting.places:
+            setting.chapter(path, kicker="Essay")
+        else:
+            title = setting.documents[path].title
+            setting.data["chapters"][place] = {"title": title, "kicker": "to come"}
     for topic in there:
         setting.package(topic)
     return setting.pdf("Lessons", ["deep learning"], bound=True)
@@ -67,8 +71,10 @@ class Setting:
     """
 
     def __init__(self, root: Path, places: dict[Path, str]) -> None:
-        self.root, self.places, self.code = root, places, list[str]()
+        self.root, self.code, self.numbers = root, list[str](), dict[str, int]()
         self.documents = {path: reader.read(path) for path in places}
+        # An essay that is to come has no sections, and no pages.
+        self.places = {path: place for path, place in places.items() if self.documents[path].blocks}
         drawn = maths.draw({f: path for path, d in self.documents.items() for f in d.formulas})
         self.data: dict[str, Any] = {"inline": {}, "displayed": {}, "pictures": {}, "chapters": {}}
         for (displayed, tex), formula in drawn.items():
@@ -99,6 +105,9 @@ class Setting:
             sections[-1].append(block)
         if entries := reader.bibliography_of(document.citations, self.root):
             words = [{"t": "Str", "c": "References"}]
+            keys = [entry["c"][0][0] for entry in entries[0]["c"][1]]
+            # A sentence of an essay does not say whom it cites: on paper a number does.
+            self.numbers = {} if originals else {f"#{key}": i for i, key in enumerate(keys, 1)}
             sections.append([{"t": "Header", "c": [2, ["references", [], []], words]}, *entries])
         sections.sort(key=lambda section: reader.plain(section[:1]) == "Exercises")  # stable
         self.data["chapters"][place] = {"title": document.title, **head}
@@ -123,8 +132,15 @@ class Setting:
                 case {"t": "Div", "c": [[_, ["references"], _], entries]}:
                     return [raw("#references[", "RawBlock"), *entries, raw("]", "RawBlock")]
                 case {"t": "Header" | "Div" as kind, "c": [*level, [id, *rest], inner]} if id:
+                    if number := self.numbers.get(f"#{id}"):
+                        inner[0]["c"].insert(0, raw(f"\\[{number}\\] "))
                     return {"t": kind, "c": [*level, [f"{place}-{id}", *rest], inner]}
-                case {"t": "Link", "c": [attributes, words, [target, title]]} if ":" not in target:
+                case {"t": "Link", "c": [_, words, [target, _]]} if ":" in target:
+                    if target.startswith("http") and reader.plain(words) != target:
+                        return [element, raw(f"#footnote(link({string(target)}))")]
+                case {"t": "Link", "c": [attributes, words, [target, title]]}:
+                    if number := self.numbers.get(target):
+                        words = [*words, raw(f"~#text(8pt)[\\[{number}\\]]")]
                     path, mark, fragment = target.partition("#")
                     there = self.places.get(Path(path)) if path else place
                     if there is None:  # a file of the repository, where a page cannot lead

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import imports, prose, readme
+from . import imports, pdf, prose, readme
 from .bibliography import Record
 from .scaffold import OPTIONAL, shared
 from .topics import Topic
 
 FILES = (
-    "README.md", "idea.svg", "pyproject.toml", "results/claims.json", "tests/test_oracle.py",
+    "README.md", "idea.svg", "paper.pdf", "pyproject.toml", "results/claims.json",
+    "tests/test_oracle.py",
 )  # fmt: skip
 SOURCES = ("__init__.py", "py.typed", "reproduce.py")
 VERDICTS = ("holds", "refuted", "not seen at this scale")
@@ -111,6 +112,7 @@ def problems(
             yield from imports.problems(package, topic.module, tables.get("project", {}))
     if (package / "README.md").is_file():
         yield from prose.problems(package, root, topic, records)
+        yield from pdf.problems(package, root, topic, records)
     yield from results(package, claims)
     if (package / "idea.svg").is_file():
         yield from (("idea.svg", what) for what in picture(package / "idea.svg"))

@@ -38,7 +38,7 @@ def fingerprint(package: Path, root: Path, topic: Topic, records: dict[str, Reco
 def problems(
     package: Path, root: Path, topic: Topic, records: dict[str, Record]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a package's paper.pdf, if it is there; a missing one is the contract's."""
+    """Yield what is wrong with a package's paper.pdf; that one is missing says the contract."""
     path, remedy = package / "paper.pdf", f"nox -s papers -- {topic.slug}"
     if not all((package / name).is_file() for name in (path.name, "README.md", "pyproject.toml")):
         return

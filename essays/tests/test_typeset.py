@@ -1,0 +1,283 @@
+"""A package and an essay made up for the purpose, as PDFs: what is in them, and what is not."""
+
+import io
+import json
+import re
+import shutil
+
+import pytest
+from pypdf import PdfReader
+
+from lessons.essays import typeset
+from lessons.papers import bibliography, pdf, topics
+
+BIB = """@article{ada1843notes,
+  author = {Ada Lovelace}, title = {Notes}, journal = {Memoirs}, year = {1843},
+  url = {https://example.org/notes}, package = {notes},
+}
+@article{boole1854laws,
+  author = {George Boole}, title = {Laws}, journal = {Memoirs}, year = {1854},
+  url = {https://example.org/laws},
+}
+"""
+TOPICS = """[notes]
+title = "Notes"
+category = "Engines"
+year = 1843
+constraint = "compute"
+papers = ["ada1843notes"]
+"""
+DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 460 200"><title>A line</title>
+<style>@media (prefers-color-scheme:dark){[style*="#123456"]{fill:#fedcba!important}} b{}</style>
+<text x="9" y="99" style="font-size: 9px; font-family: Helvetica, Arial; fill: #123456">loss</text>
+<text x="99" y="99" font-family="Helvetica">α ± 1</text></svg>"""
+WIDE = " + ".join(rf"\frac{{a_{{{i}}}}}{{b_{{{i}}}}}" for i in range(40))
+LONGEST = "    " + "x = 1" + "  # " + "c" * 87  # 100 columns
+README = rf"""# Notes
+
+The engine weaves patterns, see [Lovelace, 1843](https://example.org/notes), with $\beta_1 = 0.9$.
+
+## The mathematics
+
+Characters: ± × 10⁻¹² α √ → ≤ “quoted”. As in [Boole, 1854](https://example.org/laws).
+
+$$ x_t = \frac{{a}}{{b}} $$
+
+Then [`file.py`](file.py), [a site](https://example.com/a), and
+
+$$
+{WIDE}
+$$
+
+![A line that falls](idea.svg)
+
+```python
+def step(x):
+{LONGEST}
+{LONGEST} more
+    return x - β₁ᵗ
+```
+
+| | The paper says | Measured here | Verdict |
+| --- | --- | --- | --- |
+| C1 | old | old | **holds** |
+
+## Exercises
+
+1. Weave.
+
+## Read on
+
+- More.
+"""
+CLAIM = {
+    "id": "C1", "source": "§1", "says": "The engine's loops repeat.", "verdict": "holds",
+    "ran": "3 seeds", "measured": "0.1 ± 0.2", "between": "unsaid",
+    "measured_at": "2026-11-25T07:49:58Z",
+}  # fmt: skip
+UNSEEN = CLAIM | {"id": "C2", "verdict": "not seen at this scale", "between": "A larger engine."}
+
+
+def make(root):
+    package = root / "packages" / "notes"
+    for folder in (root / "papers", root / "essays", package / "results"):
+        folder.mkdir(parents=True)
+    (root / "papers" / "papers.bib").write_text(BIB)
+    (root / "papers" / "topics.toml").write_text(TOPICS)
+    (package / "pyproject.toml").write_text('[project]\nversion = "0.3.1"\n')
+    (package / "README.md").write_text(README)
+    (package / "file.py").touch()
+    (package / "idea.svg").write_text(DRAWING)
+    (package / "results" / "claims.json").write_text(json.dumps({"claims": [UNSEEN, CLAIM]}))
+    index = "1. [One](one.md)\n2. [Two](two.md)\n"
+    (root / "essays" / "README.md").write_text(index)
+    essay = (
+        "By [the notes](https://example.org/notes), [Notes](../packages/notes/README.md#exercises)."
+    )
+    (root / "essays" / "one.md").write_text(
+        f"# One\n\nOpening.\n\n## Part\n\n{essay} [Two](two.md).\n"
+    )
+    (root / "essays" / "two.md").write_text("# Two\n\n*To come.* Soon.\n")
+    return root
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = make(tmp_path_factory.mktemp("made"))
+    return root, typeset.paper(root, topics.load(root)["notes"])
+
+
+@pytest.fixture(scope="module")
+def paper(made):
+    return PdfReader(io.BytesIO(made[1]))
+
+
+@pytest.fixture(scope="module")
+def words(paper):
+    return "\n".join(page.extract_text() for page in paper.pages)
+
+
+def dictionaries(reader):
+    for number in range(1, reader.trailer["/Size"]):
+        found = reader.get_object(number)
+        if hasattr(found, "get"):
+            yield found
+
+
+def test_the_same_sources_give_the_same_bytes_in_any_folder_at_any_time(made, tmp_path):
+    root, first = made
+    topic = topics.load(root)["notes"]
+    assert typeset.paper(root, topic) == first
+    shutil.copytree(root, tmp_path / "else where")  # with other times
+    assert typeset.paper(tmp_path / "else where", topic) == first
+
+
+def test_a_paper_knows_its_sources(made):
+    root, content = made
+    package, topic, records = (
+        root / "packages/notes",
+        topics.load(root)["notes"],
+        bibliography.load(root),
+    )
+    (package / "paper.pdf").write_bytes(content)
+    assert list(pdf.problems(package, root, topic, records)) == []
+    (package / "README.md").write_text(README.replace("weaves", "wove"))
+    ((_, what),) = pdf.problems(package, root, topic, records)
+    assert "older than its sources" in what
+    (package / "README.md").write_text(README)
+
+
+def test_metadata_for_catalogues_and_screen_readers(paper):
+    about = paper.metadata
+    assert (about.title, about.author) == ("Notes", typeset.AUTHOR)
+    assert about["/Keywords"].startswith("notes, Engines, compute, sources ")
+    assert about.creation_date.date().isoformat() == "2026-11-25", "of the measurements"
+    catalogue = paper.trailer["/Root"]
+    assert str(catalogue["/Lang"]).startswith("en")
+    assert catalogue["/MarkInfo"]["/Marked"]
+    assert [entry.title for entry in paper.outline[1]] == [
+        "The mathematics", "Read on", "References", "Exercises",
+    ]  # fmt: skip
+
+
+def test_the_first_page_says_of_what_it_is(paper):
+    first = paper.pages[0].extract_text()
+    for said in ("Notes", "Lovelace, Ada. 1843.", "Version 0.3.1", "25 November 2026", "weaves"):
+        assert said in first
+    assert first.index("1843") < first.index("weaves") < first.index("The mathematics")
+
+
+def test_text_can_be_searched_and_no_character_is_lost(words):
+    for said in ("± × 10⁻¹² α √ → ≤ “quoted”", "β₁ᵗ", "loss", "α ± 1", "Figure 1", "file.py"):
+        assert said in words
+    assert "\ufffd" not in words
+    assert "\0" not in words
+
+
+def test_claims_are_those_of_the_results_in_full(words):
+    flat = re.sub(r"\s+", " ", words)
+    assert "old" not in flat.split(), "the table of the README is not set"
+    assert "C2 not seen at this scale" in flat
+    assert flat.count("The engine’s loops repeat.") == 2
+    assert flat.count("Measured. 0.1 ± 0.2") == flat.count("Run. 3 seeds") == 2
+    assert flat.count("What stands between. A larger engine.") == 1
+    assert "unsaid" not in flat, "a claim that holds has nothing between"
+
+
+def test_equations_are_numbered_and_have_their_tex_as_alternative_text(paper, words):
+    assert re.findall(r"^\((\d)\)$", words, flags=re.M) == ["1", "2"]
+    alternatives = {found["/Alt"] for found in dictionaries(paper) if "/Alt" in found}
+    assert {r"\beta_1 = 0.9", r"x_t = \frac{a}{b}", "A line that falls"} <= alternatives
+
+
+def test_all_fonts_are_embedded_and_ours(paper):
+    descriptors = [
+        found for found in dictionaries(paper) if found.get("/Type") == "/FontDescriptor"
+    ]
+    assert all("/FontFile2" in found or "/FontFile3" in found for found in descriptors)
+    names = {re.split(r"[+-]", found["/FontName"])[1] for found in descriptors}
+    assert {"STIXTwoText", "IosevkaCharonMono", "SourceSans3"} <= names
+    assert names <= {"STIXTwoText", "IosevkaCharonMono", "SourceSans3", "LibertinusSerif"}
+
+
+def test_code_of_100_columns_stands_on_one_line_and_longer_code_goes_on_below(words):
+    lines = [line.strip() for line in words.splitlines()]
+    assert lines.count(LONGEST.strip()) == 2
+    assert "more" in lines
+
+
+def test_links_lead_somewhere(paper):
+    annotations = [
+        found["/A"]
+        for found in dictionaries(paper)
+        if found.get("/Subtype") == "/Link" and "/A" in found
+    ]
+    uris = {action["/URI"] for action in annotations if "/URI" in action}
+    assert uris == {
+        "https://example.com/a",
+        "https://example.org/notes",
+        "https://example.org/laws",
+    }
+
+
+def test_a_drawing_has_the_pages_letters_and_its_light_colours(tmp_path):
+    path = tmp_path / "drawing.svg"
+    path.write_text(DRAWING)
+    svg = typeset.drawing(path)["svg"]
+    assert "Helvetica" not in svg
+    assert svg.count("Source Sans 3") == 2
+    assert "fedcba" not in svg
+    assert "fill: #123456" in svg
+    path.write_text("<svg/>")
+    with pytest.raises(ValueError, match=r"drawing\.svg: a drawing without a viewBox"):
+        typeset.drawing(path)
+
+
+def test_the_book_has_essays_then_packages_and_says_what_is_to_come(root):
+    book = PdfReader(io.BytesIO(typeset.book(root)))
+    assert [entry.title for entry in book.outline if not isinstance(entry, list)] == [
+        "One",
+        "Notes",
+    ]
+    contents = book.pages[1].extract_text()
+    assert re.search(r"One\s+Essay\s+3\nTwo\s+to come\nNotes\s+Engines · 1843\s+4", contents)
+    essay = book.pages[2].extract_text()
+    assert re.search(r"the notes\s\[1\], Notes\. Two\.", essay)
+    assert "[1] Lovelace" in essay
+
+
+@pytest.mark.parametrize(
+    ("change", "args", "complaint"),
+    [
+        (lambda p: (p / "README.md").unlink(), ["notes"], "packages/notes/README.md"),
+        (lambda p: (p / "idea.svg").unlink(), ["notes"], "idea.svg"),
+        (lambda p: shutil.rmtree(p / "results"), ["notes"], "packages/notes/results/claims.json"),
+        (
+            lambda p: (p / "README.md").write_text("# T\n\n$\\frac{$\n\n## S\n"),
+            ["--all"],
+            "\\frac{",
+        ),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_and_nothing_is_written(
+    root, capsys, change, args, complaint
+):
+    change(root / "packages" / "notes")
+    assert typeset.main(args) == 1
+    assert complaint in capsys.readouterr().err
+    assert not (root / "packages" / "notes" / "paper.pdf").exists()
+
+
+def test_the_command_writes_papers_and_the_book(root, capsys):
+    assert typeset.main(["notes", "--book", "book.pdf"]) == 0
+    assert (root / "packages" / "notes" / "paper.pdf").stat().st_size < pdf.LARGEST
+    assert (root / "book.pdf").read_bytes().startswith(b"%PDF")
+    with pytest.raises(SystemExit):
+        typeset.main(["note"])
+    assert "there is no topic 'note'" in capsys.readouterr().err
