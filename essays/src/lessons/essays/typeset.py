@@ -5,6 +5,7 @@ paper.typ is the page; what it shows beside the text comes to it as JSON.
 
 import argparse
 import functools
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 import typst
 
 from lessons.papers import bibliography, pdf, topics
@@ -162,8 +164,11 @@ class Setting:
         made, warnings = press.compile_with_warnings(code, timestamp=0, pdf_standards="ua-1")
         if warnings:  # of a font that is missing, for one
             raise ValueError(f"{title}: {warnings[0].diagnostic}")
-        assert isinstance(made, bytes)  # PNG and SVG would be lists
-        return made
+        assert isinstance(made, bytes)  # pictures would be lists
+        packed, dense = io.BytesIO(), pikepdf.ObjectStreamMode.generate
+        with pikepdf.open(io.BytesIO(made)) as file:  # a third of it is tags, which can be packed
+            file.save(packed, object_stream_mode=dense, deterministic_id=True)
+        return packed.getvalue()
 
 
 def string(value: str) -> str:
