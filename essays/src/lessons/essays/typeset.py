@@ -190,6 +190,8 @@ def drawing(path: Path) -> dict[str, Any]:
     svg = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*\s*\}", "", svg)
     svg = re.sub(r"(font-family: ?)[^;\"}]+", r"\1'Source Sans 3'", svg)
     svg = re.sub(r'font-family="[^"]*"', 'font-family="Source Sans 3"', svg)
+    # It has all letters of the figures but one, for which a label would fall back to another font.
+    svg = svg.replace("ₜ", '<tspan baseline-shift="sub" font-size="75%">t</tspan>')
     return {"svg": svg, "width": float(box[1])}
 
 
