@@ -55,6 +55,7 @@ $$
 def step(x):
 {LONGEST}
 {LONGEST} more
+pip install notes                    # aligned
     return x - β₁ᵗ
 ```
 
@@ -210,6 +211,7 @@ def test_code_of_100_columns_stands_on_one_line_and_longer_code_goes_on_below(wo
     lines = [line.strip() for line in words.splitlines()]
     assert lines.count(LONGEST.strip()) == 2
     assert "more" in lines
+    assert "pip install notes  # aligned" in lines
 
 
 def test_links_lead_somewhere(paper):

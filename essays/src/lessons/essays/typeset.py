@@ -126,6 +126,9 @@ class Setting:
                     return raw(f"#m({string(tex)})")
                 case {"t": "Span", "c": [[id, ["equation"], [[_, number]]], [{"c": [_, tex]}]]}:
                     return raw(f"#equation({string(tex)}, {number})<{place}-{id}>")
+                case {"t": "CodeBlock", "c": [attributes, code]} if re.search(r".{101}", code):
+                    # Comments that were aligned behind the longest command move up to theirs.
+                    return element | {"c": [attributes, re.sub(r"(?<=\S) {2,}#", "  #", code)]}
                 case {"t": "Image", "c": [_, words, [path, _]]}:
                     self.data["pictures"][path] = drawing(Path(path))
                     return raw(f"#picture({string(path)}, {string(reader.plain(words))})")
