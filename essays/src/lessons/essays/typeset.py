@@ -3,7 +3,6 @@
 paper.typ is the page; what it shows beside the text comes to it as JSON.
 """
 
-import argparse
 import functools
 import io
 import json
@@ -205,37 +204,27 @@ def fonts() -> typst.Fonts:
     return typst.Fonts(include_system_fonts=False, font_paths=[str(path) for path in folders])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Typeset papers, or the book; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lessons.essays.typeset", description=__doc__[:83]
-    )
-    parser.add_argument("slugs", nargs="*", metavar="SLUG", help="a package, such as adam")
-    parser.add_argument("--all", action="store_true", help="all packages that have results")
-    parser.add_argument("--book", type=Path, metavar="FILE", help="the book, into this file")
-    args = parser.parse_args(argv)
-    root = topics.find_root()
+def main(names: Sequence[str]) -> int:
+    """Typeset the papers of these packages, or of ``--all``, or the ``--book``; return 1 if not."""
+    root, failed = topics.find_root(), 0
     history = topics.load(root)
-    if unknown := [slug for slug in args.slugs if slug not in history]:
-        parser.error(f"there is no topic {unknown[0]!r}")
-    try:
-        for topic in measured(root) if args.all else [history[slug] for slug in args.slugs]:
-            write(root / "packages" / topic.slug / "paper.pdf", paper(root, topic))
-        if args.book:
-            write(args.book, book(root))
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"lessons.essays: {getattr(error, 'diagnostic', error)}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-    print(f"{path}: {len(content):,} bytes")
+    for name in [topic.slug for topic in measured(root)] if "--all" in names else names:
+        package = root / "packages" / name
+        path = root / "dist" / "book.pdf" if name == "--book" else package / "paper.pdf"
+        try:
+            if name != "--book" and name not in history:
+                raise ValueError(f"{name!r} is no topic; say SLUG …, --all, or --book")
+            made = book(root) if name == "--book" else paper(root, history[name])
+            path.parent.mkdir(exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_bytes(made)
+            os.replace(temporary, path)
+            print(f"{path.relative_to(root)}: {len(made):,} bytes")
+        except (OSError, ValueError, RuntimeError) as error:
+            print(f"lessons.essays: {getattr(error, 'diagnostic', error)}", file=sys.stderr)
+            failed = 1
+    return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
