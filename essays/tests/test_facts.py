@@ -65,7 +65,7 @@ def introduction():
         "last three years",
         f"{in_words(sum(lag >= 15 for lag in lags)).capitalize()} reach back fifteen years or more",
         f"our shelf shows {in_words(sum(lag >= 15 for lag in lags))} ideas",
-        f"{in_words(years['mixture-of-experts']).capitalize()} years later it was taken down",
+        f"{in_words(years['mixture-of-experts']).capitalize()} years later the gate was taken down",
         f"what it names first is {years['clip']} years older",
         f"Of the {in_words(len(recent))} papers since 2010, {in_words(since)} name a forerunner "
         f"from 2010 or later and {in_words(before)} one from before 2000. "
@@ -77,7 +77,7 @@ def introduction():
         f"Of the {pairs} pairs of papers that appeared within a year of each other, {seen} share a "
         f"constraint by our coding; when the labels are shuffled, {chance:.1f} do on average",
         f"By the second coding it is {seen2} against {chance2:.1f}",
-        f"They agree on {agree} papers of {len(found)}, which allowing for chance is a κ of "
+        f"They agree on {agree} papers of {len(found)}; allowing for chance, Cohen's κ is "
         f"{kappa:.2f}",
         f"finds attacked in {in_words(counts[0])} papers and the other in {in_words(counts[1])}",
         f"The median reference in these papers is {in_words(round(age))} years old ({dated} of",

@@ -36,7 +36,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.family": "sans-serif",
-    "font.size": 8,
+    "font.size": 7.5,
     "savefig.transparent": True,
     "svg.fonttype": "none",
     "svg.hashsalt": "lessons",
@@ -82,18 +82,18 @@ def save(path: Path, draw: Callable[[Figure], Tips], title: str) -> None:
 
 
 CONSTRAINTS = {  # colour and mark, so that neither is needed alone; where the legend has it
-    "optimization & regularization": (BLUE, "o", "optimization", 0.02),
-    "data": (RED, "s", "data", 0.185),
-    "architecture": (GREEN, "^", "architecture", 0.275),
-    "compute": (AMBER, "D", "compute", 0.44),
-    "compute efficiency": (TEAL, "v", "compute efficiency", 0.565),
-    "size": (PURPLE, "P", "size", 0.79),
+    "optimization & regularization": (BLUE, "o", "optimization", 0.015),
+    "data": (RED, "s", "data", 0.2),
+    "architecture": (GREEN, "^", "architecture", 0.305),
+    "compute": (AMBER, "D", "compute", 0.475),
+    "compute efficiency": (TEAL, "v", "compute efficiency", 0.61),
+    "size": (PURPLE, "P", "size", 0.838),
 }
 
 
 def queue(figure: Figure) -> Tips:
     """Draw each paper's reach: from the oldest work it names as having had its idea, to itself."""
-    figure.set_size_inches(6.6, 8.1)
+    figure.set_size_inches(5.6, 8.1)
     legend = figure.add_axes((0.02, 0.93, 0.96, 0.06), xlim=(0, 1), ylim=(0, 1))
     axes = figure.add_axes((0.02, 0.045, 0.96, 0.875))
     tips, found = {}, facts.papers()
@@ -105,7 +105,7 @@ def queue(figure: Figure) -> Tips:
         count = sum(paper.constraint == name for paper in found)
         legend.plot(x - 0.012, 0.49, mark, ms=5.5, color=colour, mec="none", clip_on=False)
         legend.text(x + 0.005, 0.49, f"{short} {count}", va="center_baseline")
-    legend.text(0.885, 0.49, "energy 0", va="center_baseline")
+    legend.text(0.91, 0.49, "energy 0", va="center_baseline")
     legend.plot(0.008, 0.08, "o", ms=4, mfc="none", mec=MUTED, color=MUTED, clip_on=False)
     legend.text(
         0.025, 0.08, "the oldest work that the paper names as having had its idea",
@@ -113,7 +113,7 @@ def queue(figure: Figure) -> Tips:
     )  # fmt: skip
 
     axes.axvspan(2000, 2010, color=GRID, alpha=0.35, lw=0)
-    axes.text(2005, -1.25, "2000–2009", ha="center", va="center", color=MUTED, fontsize=7)
+    axes.text(2005, -1.25, "2000–2009", ha="center", va="center", color=MUTED, fontsize=6.5)
     for i, paper in enumerate(found):
         colour, mark, *_ = CONSTRAINTS[paper.constraint]
         entry = facts.row("queue", paper.slug)
@@ -128,7 +128,7 @@ def queue(figure: Figure) -> Tips:
         coding = paper.constraint
         if paper.catalogue != paper.constraint:  # the other coding's colour, at the margin
             other, shape, *_ = CONSTRAINTS[paper.catalogue]
-            axes.plot(2054, i, shape, ms=4, color=other, mec="none")
+            axes.plot(2061, i, shape, ms=4, color=other, mec="none")
             coding += f" (the package's own coding: {paper.catalogue})"
         tip = (
             f"{paper.title}, {paper.year}: {paper.lag} year{'s' if paper.lag > 1 else ''} after "
@@ -138,12 +138,12 @@ def queue(figure: Figure) -> Tips:
         for part, name in ((line, "reach"), (old, "from"), (new, "to")):
             part.set_gid(f"{name}-{paper.slug}")
             tips[f"{name}-{paper.slug}"] = tip
-    axes.text(2054, -1.25, "coded\notherwise", ha="center", va="center", color=MUTED, fontsize=6.5)
-    axes.set_xlim(1938, 2058)
+    axes.text(2061, -1.25, "coded\notherwise", ha="center", va="center", color=MUTED, fontsize=6.5)
+    axes.set_xlim(1931, 2065)
     axes.set_ylim(len(found) - 0.3, -1.9)
     axes.set_xticks(range(1950, 2021, 10))
     axes.set_yticks([])
-    axes.set_xlabel("year of publication", x=0.1, ha="left")
+    axes.set_xlabel("year of publication", x=0.14, ha="left")
     axes.spines.bottom.set_bounds(1950, 2023)
     return tips
 
@@ -207,8 +207,8 @@ def bar(axes: Any, y: float, label: str, factors: dict[str, float], source: str,
 
 def compute(figure: Figure) -> Tips:
     """Draw the growth of training compute since AlexNet, in factors of ten, cut into its parts."""
-    figure.set_size_inches(6.6, 4.6)
-    axes = figure.add_axes((0.155, 0.1, 0.825, 0.8))
+    figure.set_size_inches(5.6, 4.6)
+    axes = figure.add_axes((0.175, 0.1, 0.805, 0.8))
     tips: Tips = {}
     rows = [system for system in facts.SYSTEMS if system.label != "AlexNet"]
     for y, system in enumerate(rows):
@@ -233,15 +233,15 @@ def compute(figure: Figure) -> Tips:
         )
         axes.text(-0.95, y, label, ha="right", va="center_baseline")
     axes.axvline(0, color=MUTED, lw=0.8)
-    axes.set_xlim(-0.9, 9.1)
+    axes.set_xlim(-0.9, 9.35)
     axes.set_ylim(base + 2, -0.6)
     axes.set_xticks(range(0, 9, 2), ["1", "10²", "10⁴", "10⁶", "10⁸"])
     axes.set_yticks([])
     axes.spines.bottom.set_bounds(-0.9, 8.4)
     axes.set_xlabel("operations of the training run; AlexNet's are 1", loc="left")
-    legend = figure.add_axes((0.155, 0.91, 0.825, 0.08), xlim=(0, 1), ylim=(0, 1))
+    legend = figure.add_axes((0.175, 0.91, 0.805, 0.08), xlim=(0, 1), ylim=(0, 1))
     legend.set_axis_off()
-    for part, x in zip(facts.PARTS, (0.0, 0.19, 0.385, 0.57)):
+    for part, x in zip(facts.PARTS, (0.0, 0.21, 0.43, 0.64)):
         legend.plot(x + 0.012, 0.7, "s", ms=6, color=PARTS[part][1], mec="none")
         legend.text(x + 0.03, 0.7, PARTS[part][0], va="center_baseline")
     legend.plot(0.012, 0.2, "s", ms=5.5, mfc="none", mec=MUTED, color=MUTED)
