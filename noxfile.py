@@ -20,7 +20,7 @@ except ImportError:  # nox was installed without its uv extra
 
 ROOT = Path(__file__).parent
 SLUGS = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
-FOLDERS = {slug: f"packages/{slug}" for slug in SLUGS} | {"papers": "papers"}
+FOLDERS = {slug: f"packages/{slug}" for slug in SLUGS} | {"papers": "papers", "essays": "essays"}
 # One thread, and none that spins: on a busy machine small operations took up to 100 times longer.
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": None}
 ALL = ["--frozen", "--all-packages", "--all-extras", "--all-groups"]
@@ -61,7 +61,13 @@ def lane() -> Generator[Path]:
 @nox.session(allow_parallel=True)
 @nox.parametrize("slug", list(FOLDERS), ids=list(FOLDERS))
 def tests(session: nox.Session, slug: str) -> None:
-    """Test one package's wheel in an environment of exactly what it declares."""
+    """Test one package's wheel in an environment of exactly what it declares.
+
+    The essays may import every package, and print the whole repository: they get all of it.
+    """
+    if slug == "essays":
+        workspace(session, "pytest", "-q", "essays/tests", *session.posargs)
+        return
     folder = FOLDERS[slug]
     with lane() as path:
         constraints = path.parent / f"{path.name}.txt"
@@ -103,13 +109,30 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types."""
-    workspace(session, "ty", "check", *(session.posargs or ["packages", "papers", "noxfile.py"]))
+    folders = ["packages", "papers", "essays", "noxfile.py"]
+    workspace(session, "ty", "check", *(session.posargs or folders))
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
     """Check that every package keeps the contract: files, headings, excerpts, tables, results."""
     workspace(session, "python", "-m", "lessons.papers", "check", *session.posargs)
+
+
+@nox.session
+def book(session: nox.Session) -> None:
+    """Build book.pdf and the site in site/, and show it: nox -s book [-- serve]."""
+    workspace(session, "python", "-m", "lessons.essays.typeset", "--book", "book.pdf")
+    workspace(session, "python", "-m", "lessons.essays.site")
+    if "serve" in session.posargs:
+        session.log("http://127.0.0.1:8000/ (Ctrl-C ends it)")
+        workspace(session, "python", "-m", "http.server", "-b", "127.0.0.1", "-d", "site", "8000")
+
+
+@nox.session
+def papers(session: nox.Session) -> None:
+    """Typeset packages as papers: nox -s papers -- adam, or -- --all."""
+    workspace(session, "python", "-m", "lessons.essays.typeset", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,224 @@
+"""The site: all documents as pages of one folder, which needs a server for its search only."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fontTools import subset
+
+from lessons.papers import topics
+
+from . import maths, source
+from .reader import Document, bibliography_of, plain, read, records, references, walk, write
+
+WEB = Path(__file__).parent / "web"
+
+
+@dataclass(eq=False)
+class Page:
+    """A page to be, made of documents; one of a topic has that, and where its code is shown."""
+
+    url: str
+    kind: str
+    parts: list[Document]
+    topic: topics.Topic | None = None
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def build(root: Path, out: Path) -> None:
+    """Write the site of the repository at ``root`` into the folder ``out``, which it replaces.
+
+    Raises:
+        ValueError: a source with a mistake; the message has the file and what it is about.
+    """
+    pages = collect(root)
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(WEB / "static", out / "static")
+    press = Press(root, out, pages)
+    written = html.unescape("".join([press.print(page) for page in pages]))
+    glyphs = f"--text={''.join(sorted(set(written) | set(map(chr, range(32, 127)))))}"
+    css = (out / "static" / "style.css").read_text(encoding="utf-8")
+    for name in re.findall(r"url\((\S+)\.woff2\)", css):  # with the glyphs that are in use
+        (font,) = maths.modules().glob(f"@[ef]*/*/*/{name}.[tw]*f")
+        target = f"--output-file={out / 'static' / name}.woff2"
+        options = ["--flavor=woff2", "--layout-features=kern,liga,mark", "--drop-tables+=MATH"]
+        subset.main([str(font), glyphs, target, *options])
+    command = [sys.executable, "-m", "pagefind", "--site", str(out), "--keep-index-url", "--quiet"]
+    subprocess.run(command, check=True)
+
+
+def collect(root: Path) -> list[Page]:
+    """Read everything; return the pages, each kind in its order."""
+    contents, linked = read(root / "essays" / "README.md"), list[str]()
+    walk(contents.opening, lambda e: linked.append(e["c"][2][0]) if e["t"] == "Link" else None)
+    pages = [
+        Page("index.html", "home", [read(root / "README.md"), contents]),
+        Page("essays/index.html", "contents", [contents]),
+        *(
+            Page(f"essays/{path.stem}.html", "essay", [read(path)])
+            for path in map(Path, linked)
+            if path.parent == contents.path.parent
+        ),
+    ]
+    for slug, topic in topics.load(root).items():
+        readme = root / "packages" / slug / "README.md"
+        if readme.is_file() and (explanation := read(readme)).opening:
+            authors = {name for key in topic.papers for name in records(root)[key].surnames}
+            parts, names = source.annotate(readme.parent, explanation, authors)
+            names = {name: f"{slug}/source.html#{place}" for name, place in names.items()}
+            pages.append(Page(f"{slug}/index.html", "explanation", [explanation], topic, names))
+            pages.append(Page(f"{slug}/source.html", "source", parts, topic, names))
+    entries: list[Any] = []
+    for key, entry in references(root).items():
+        citing = [page for page in pages if key in page.parts[0].citations]
+        links = [f'<a href="{p.url}">{html.escape(p.parts[0].title)}</a>' for p in citing]
+        cited = [_raw(f'<span class="cited">cited in {", ".join(links)}</span>')] if links else []
+        name, words = entry["c"]
+        entries.append({"t": "Div", "c": [name, [*words, {"t": "Plain", "c": cited}]]})
+    all_of_it = {"t": "Div", "c": [["refs", ["references"], []], entries]}
+    bibliography = Document(root / "papers" / "papers.bib", "Bibliography", [all_of_it], [])
+    return [
+        *pages,
+        Page("claims.html", "claims", [Document(root / "claims", "Claims", [], [])]),
+        Page("notation.html", "notation", [read(root / "essays" / "notation.md")]),
+        Page("bibliography.html", "literature", [bibliography]),
+    ]
+
+
+class Press:
+    """What turns pages into files: the addresses of all sources, all formulas, the template."""
+
+    def __init__(self, root: Path, out: Path, pages: list[Page]) -> None:
+        self.root, self.out, self.pages = root, out, pages
+        self.topics = list(topics.load(root).values())
+        self.formulas = maths.draw({f: d.path for p in pages for d in p.parts for f in d.formulas})
+        self.urls: dict[Path, str] = {}
+        for page in pages:
+            for number, part in enumerate(page.parts):
+                self.urls[part.path] = page.url + (f"#{part.path.stem}" if number else "")
+            if page.kind == "explanation":
+                self.urls[page.parts[0].path.parent / "results" / "claims.json"] = "claims.html"
+        loader = jinja2.FileSystemLoader(WEB)
+        options: Any = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+        self.template = jinja2.Environment(loader=loader, **options).get_template("page.html")
+
+    def print(self, page: Page) -> str:
+        """Write a page; return its HTML."""
+        blocks = [] if page.kind == "source" else page.parts[0].blocks
+        for part in page.parts[1:] if page.kind == "source" else ():
+            title = [{"t": "Code", "c": [["", [], []], part.title]}]
+            blocks.append({"t": "Header", "c": [2, [part.path.stem, [], []], title]})
+            blocks += part.opening + part.blocks
+        refs = bibliography_of([key for part in page.parts for key in part.citations], self.root)
+        text = self.template.render(
+            press=self, page=page, title=page.parts[0].title,
+            papers=[records(self.root)[key] for key in page.topic.papers] if page.topic else [],
+            opening=self.html(page.parts[0].opening, page), body=self.html(blocks, page),
+            references=self.html(refs, page), up=lambda url: _relative(url, page.url),
+        )  # fmt: skip
+        path = self.out / page.url
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return text
+
+    def html(self, blocks: list[Any], page: Page) -> str:
+        """Write blocks as HTML for a page: maths and figures drawn, links relative."""
+        code = write(walk(blocks, lambda element: self._change(element, page)), "html5").strip()
+        code = re.sub(r'<a href="#cb[^>]*></a>| id="cb\d[^"]*"', "", code)  # one for each line
+        code = code.replace("<th></th>", "<td></td>")  # no head at all
+        verdicts = r"<strong>(holds|refuted|not seen at this scale)</strong>"
+        return re.sub(verdicts, r'<span class="verdict \1">\1</span>', code)
+
+    def _change(self, element: dict[str, Any], page: Page) -> Any:
+        match element:
+            case {"t": "Math", "c": [{"t": kind}, tex]}:
+                return _raw(_drawn(self.formulas[kind == "DisplayMath", tex], tex))
+            case {"t": "Code", "c": [_, name]} if name in page.names:
+                target = [_relative(page.names[name], page.url), ""]
+                return {"t": "Link", "c": [["", [], []], [element], target]}
+            case {"t": "Header", "c": [_, _, words]}:
+                element["c"][2] = walk(words, _unlinked)
+            case {"t": "Link", "c": [_, words, target]}:
+                element["c"][1] = walk(words, _unlinked)
+                if target[0].startswith("/"):
+                    place, mark, fragment = target[0].partition("#")
+                    url = self.urls.get(Path(place)) or self.copy(Path(place))
+                    url = url.partition("#")[0] + mark + fragment if mark else url
+                    target[0] = _relative(url, page.url)
+            case {"t": "Image", "c": [_, words, target]}:
+                path = Path(target[0])
+                if path.suffix != ".svg":
+                    target[0] = _relative(self.copy(path), page.url)
+                    return None
+                name = "-".join(path.relative_to(self.root).with_suffix("").parts)
+                return _raw(_inline(path.read_text(encoding="utf-8"), name, plain(words)))
+        return None
+
+    def copy(self, path: Path) -> str:
+        """Copy a file that is no page into the site; return its address there, "" if none."""
+        url = path.relative_to(self.root).as_posix().removeprefix("packages/")
+        if path.is_dir():
+            raise ValueError(f"a link leads to a folder, which is no page: {path}")
+        if not path.exists():
+            return ""
+        (self.out / url).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, self.out / url)
+        return url
+
+    def claims(self, topic: topics.Topic) -> list[dict[str, Any]]:
+        """Return what was measured of a topic's claims."""
+        path = self.root / "packages" / topic.slug / "results" / "claims.json"
+        return json.loads(path.read_text(encoding="utf-8"))["claims"] if path.is_file() else []
+
+
+def _relative(url: str, base: str) -> str:
+    """Return the way from one page to another."""
+    place, mark, fragment = url.partition("#")
+    way = os.path.relpath(place, os.path.dirname(base) or ".") if place != base else ""
+    return way + mark + fragment
+
+
+def _raw(code: str) -> dict[str, Any]:
+    return {"t": "RawInline", "c": ["html", code]}
+
+
+def _unlinked(element: dict[str, Any]) -> Any:
+    """Return what a link holds: within a link or a heading it shall be none."""
+    return element["c"][1] if element["t"] == "Link" else None
+
+
+def _drawn(formula: maths.Formula, tex: str) -> str:
+    """Return a formula as HTML."""
+    style = (
+        f"width:{formula.w:.3f}em;height:{formula.h:.3f}em;vertical-align:{-formula.depth:.3f}em"
+    )
+    head = f'<svg class="maths" role="img" aria-label="{html.escape(tex)}" style="{style}" viewBox'
+    return head + formula.svg.partition(" viewBox")[2]
+
+
+def _inline(svg: str, name: str, alt: str) -> str:
+    """Return a figure as HTML: it follows the page's theme, and its ids are its own."""
+    svg = re.sub(r"<metadata>.*?</metadata>|<title>.*?</title>", "", svg, flags=re.S)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", svg[svg.index("<svg") :])
+    svg = re.sub(r"@media\s*\(prefers-color-scheme:\s*dark\)", "[data-theme=dark] &", svg)
+    svg = re.sub(r"(<style[^>]*>)(.*?)(</style>)", rf"\1#{name}{{\2}}\3", svg, flags=re.S)
+    role = "group" if "data-tip" in svg else "img"  # what is in an image cannot be touched
+    svg = re.sub(r'(<svg\b[^>]*?) role="\w+"', r"\1", svg, count=1)
+    svg = svg.replace("<svg", f'<svg role="{role}" aria-label="{html.escape(alt)}"', 1)
+    return f'<span class="drawing" id="{name}">{svg}</span>'
+
+
+if __name__ == "__main__":
+    here = topics.find_root()
+    try:
+        build(here, here / "site")
+    except (ValueError, RuntimeError) as error:
+        sys.exit(f"lessons.essays: {error}")
