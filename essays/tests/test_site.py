@@ -195,7 +195,7 @@ def test_figures_follow_the_theme_and_keep_their_ids_apart(built):
 def test_source_stands_beside_its_notes(built):
     page = built["notes/source.html"]
     text = words(page)
-    assert "LOOMS ·" in text
+    assert "LOOMS A constant." in text
     assert "weave Weave a &lt;thread&gt;" in text
     for term, meaning in {"thread": "of silk, or of cotton.", "width": "in inches."}.items():
         assert f"{term} {meaning}" in text

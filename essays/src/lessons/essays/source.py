@@ -51,7 +51,8 @@ def annotate(
     }
     names = {name: f"{target.module.name}.{name}" for name, target in public.items()}
     own = [module for module in package.modules.values() if module.filepath.name not in SHARED]
-    own.sort(key=lambda module: all(target.module is not module for target in public.values()))
+    hidden = {module.name for module in own} - {target.module.name for target in public.values()}
+    own.sort(key=lambda module: (module.name in hidden, module.name))
     known = mark(explanation, authors)
 
     def lead(found: re.Match[str]) -> str:
@@ -87,7 +88,8 @@ def mark(explanation: Document, authors: set[str]) -> dict[str, str]:
 
 def summary(target: Any) -> str:
     """Return the first paragraph of a docstring on one line."""
-    return target.docstring.value.split("\n\n")[0].replace("\n", " ") if target.docstring else "·"
+    words = target.docstring.value if target.docstring else "A constant."
+    return words.split("\n\n")[0].replace("\n", " ")
 
 
 def prose(docstring: Any) -> str:

@@ -109,10 +109,11 @@ const search = async () => {
   if (mine !== latest) return;
   count.textContent = results.length ? `${results.length} ${results.length === 1 ? "page" : "pages"}` : "Nothing found";
   list.replaceChildren(...pages.map((page) => {
-    const part = page.sub_results.find((sub) => sub.url !== page.url) ?? page;
+    const parts = [...page.sub_results].sort((a, b) => b.locations.length - a.locations.length);
+    const part = parts[0] ?? page;
     const excerpt = make("p", { innerHTML: part.excerpt });
     const link = make("a", { href: part.url, textContent: page.meta.title });
-    return make("li", {}, link, part === page ? "" : ` · ${part.title}`, excerpt);
+    return make("li", {}, link, part.url === page.url ? "" : ` · ${part.title}`, excerpt);
   }));
 };
 field.oninput = search;
