@@ -77,8 +77,8 @@ def test_a_claims_table_is_marked(root):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# T\n\n[a](nowhere.md)", r"README\.md: a link leads nowhere: nowhere\.md"),
-        ("# T\n\n![a](lost.svg)", r"README\.md: a link leads nowhere: lost\.svg"),
+        ("# T\n\n[a](nowhere.md)", r"README\.md: a link leads to no file: nowhere\.md"),
+        ("# T\n\n![a](lost.svg)", r"README\.md: a link leads to no file: lost\.svg"),
         ("No title.", r"README\.md: it has to begin with its title"),
         ("## Second\n", r"README\.md: it has to begin with its title"),
         ("# T\n\na <b>b</b>", r"README\.md: HTML, which only a browser would show: <b>"),

@@ -172,12 +172,10 @@ def _change(element: dict[str, Any], document: Document, root: Path) -> Any:
             document.formulas.append((displayed, tex.strip()))
             if displayed:
                 number = str(sum(display for display, _ in document.formulas))
-                named = document.path.suffix == ".md"
-                attributes = [f"eq-{number}", ["equation"], [["number", number]]]
-                return {
-                    "t": "Span",
-                    "c": [attributes if named else ["", ["equation"], []], [element]],
-                }
+                name, pairs = f"eq-{number}", [["number", number]]
+                if document.path.suffix != ".md":
+                    name, pairs = "", []
+                return {"t": "Span", "c": [[name, ["equation"], pairs], [element]]}
         case {"t": "Link" | "Image", "c": [attributes, _, target]}:
             if key := addresses(root).get(target[0]):
                 if key not in document.citations:
@@ -187,8 +185,8 @@ def _change(element: dict[str, Any], document: Document, root: Path) -> Any:
             elif not re.match(r"[a-z]+:|#", target[0]):
                 place, mark, fragment = target[0].partition("#")
                 there = (document.path.parent / place).resolve()
-                if not there.exists():
-                    raise ValueError(f"a link leads nowhere: {target[0]}")
+                if not there.is_file():
+                    raise ValueError(f"a link leads to no file: {target[0]}")
                 target[0] = f"{there}{mark}{fragment}"
         case {"t": "Table", "c": [_, _, _, [_, [[_, cells]]], *_]} if plain(cells[-1]) == "Verdict":
             return {"t": "Div", "c": [["", ["claims"], []], [element]]}

@@ -76,20 +76,12 @@ def collect(root: Path) -> list[Page]:
             names = {name: f"{slug}/source.html#{place}" for name, place in names.items()}
             pages.append(Page(f"{slug}/index.html", "explanation", [explanation], topic, names))
             pages.append(Page(f"{slug}/source.html", "source", parts, topic, names))
-    entries: list[Any] = []
-    for key, entry in references(root).items():
-        citing = [page for page in pages if key in page.parts[0].citations]
-        links = [f'<a href="{p.url}">{html.escape(p.parts[0].title)}</a>' for p in citing]
-        cited = [_raw(f'<span class="cited">cited in {", ".join(links)}</span>')] if links else []
-        name, words = entry["c"]
-        entries.append({"t": "Div", "c": [name, [*words, {"t": "Plain", "c": cited}]]})
-    all_of_it = {"t": "Div", "c": [["refs", ["references"], []], entries]}
-    bibliography = Document(root / "papers" / "papers.bib", "Bibliography", [all_of_it], [])
+    bib, entries = root / "papers" / "papers.bib", bibliography_of(references(root), root)
     return [
         *pages,
         Page("claims.html", "claims", [Document(root / "claims", "Claims", [], [])]),
         Page("notation.html", "notation", [read(root / "essays" / "notation.md")]),
-        Page("bibliography.html", "literature", [bibliography]),
+        Page("bibliography.html", "literature", [Document(bib, "Bibliography", [], entries)]),
     ]
 
 
@@ -112,17 +104,14 @@ class Press:
 
     def print(self, page: Page) -> str:
         """Write a page; return its HTML."""
-        blocks = [] if page.kind == "source" else page.parts[0].blocks
-        for part in page.parts[1:] if page.kind == "source" else ():
-            title = [{"t": "Code", "c": [["", [], []], part.title]}]
-            blocks.append({"t": "Header", "c": [2, [part.path.stem, [], []], title]})
-            blocks += part.opening + part.blocks
-        refs = bibliography_of([key for part in page.parts for key in part.citations], self.root)
+        cited = [key for part in page.parts for key in part.citations]
+        blocks = [block for part in page.parts for block in part.blocks]
         text = self.template.render(
             press=self, page=page, title=page.parts[0].title,
             papers=[records(self.root)[key] for key in page.topic.papers] if page.topic else [],
             opening=self.html(page.parts[0].opening, page), body=self.html(blocks, page),
-            references=self.html(refs, page), up=lambda url: _relative(url, page.url),
+            references=self.html(bibliography_of(cited, self.root), page),
+            up=lambda url: _relative(url, page.url),
         )  # fmt: skip
         path = self.out / page.url
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,11 +153,9 @@ class Press:
 
     def copy(self, path: Path) -> str:
         """Copy a file that is no page into the site; return its address there, "" if none."""
-        url = path.relative_to(self.root).as_posix().removeprefix("packages/")
-        if path.is_dir():
-            raise ValueError(f"a link leads to a folder, which is no page: {path}")
         if not path.exists():
             return ""
+        url = path.relative_to(self.root).as_posix().removeprefix("packages/")
         (self.out / url).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, self.out / url)
         return url
@@ -197,9 +184,8 @@ def _unlinked(element: dict[str, Any]) -> Any:
 
 def _drawn(formula: maths.Formula, tex: str) -> str:
     """Return a formula as HTML."""
-    style = (
-        f"width:{formula.w:.3f}em;height:{formula.h:.3f}em;vertical-align:{-formula.depth:.3f}em"
-    )
+    size = f"width:{formula.w:.3f}em;height:{formula.h:.3f}em"
+    style = f"{size};vertical-align:{-formula.depth:.3f}em"
     head = f'<svg class="maths" role="img" aria-label="{html.escape(tex)}" style="{style}" viewBox'
     return head + formula.svg.partition(" viewBox")[2]
 

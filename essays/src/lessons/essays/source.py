@@ -146,4 +146,8 @@ def weave(module: Any, names: dict[str, str], lead: Callable[[str], str]) -> Doc
     for words, code in parts:
         block = "~~~~~~~~ python\n{}\n~~~~~~~~".format("\n".join(code).rstrip()) if code else ""
         text += "\n::::: beside\n:::: note\n{}\n::::\n\n{}\n:::::\n".format("\n".join(words), block)
-    return read(module.filepath, text)
+    document = read(module.filepath, text)
+    title = [{"t": "Code", "c": [["", [], []], document.title]}]
+    head = {"t": "Header", "c": [2, [module.name, [], []], title]}
+    document.opening, document.blocks = [], [head, *document.opening, *document.blocks]
+    return document
