@@ -48,7 +48,13 @@ def draw_paths(figure, numbers):
         axes.loglog(lengths, [norm for norm in norms if norm], "o-", color=color, label=kind)
     axes.set(xlabel="sequence length n", ylabel="gradient, last output to first input",
              ylim=(1e-12, 10))  # fmt: skip
+    _ticks(axes, numbers["lengths"])
     axes.legend()
+
+
+def _ticks(axes, values):
+    axes.set_xticks(values, [str(value) for value in values])
+    axes.minorticks_off()
 
 
 @claim("C2b", "§4, Table 1", "Self-attention joins any two positions by a path of one step.",
@@ -107,7 +113,9 @@ def draw_scale(figure, numbers):
     axes = figure.subplots()
     axes.semilogx(numbers["d_k"], numbers["scaled"], "o-", color=BLUE, label="divided by √d_k")
     axes.semilogx(numbers["d_k"], numbers["plain"], "o-", color=RED, label="not divided")
-    axes.set(xlabel="d_k", ylabel="trace of the softmax's Jacobian", ylim=(0, 1))
+    axes.set(xlabel="width of queries and keys, d_k", ylabel="trace of the softmax's Jacobian")
+    axes.set(ylim=(0, 1))
+    _ticks(axes, numbers["d_k"])
     axes.legend()
 
 
