@@ -121,8 +121,8 @@ def contract(session: nox.Session) -> None:
 
 @nox.session
 def book(session: nox.Session) -> None:
-    """Build book.pdf and the site in site/, and show it: nox -s book [-- serve]."""
-    workspace(session, "python", "-m", "lessons.essays.typeset", "--book", "book.pdf")
+    """Build dist/book.pdf and the site in site/, and show it: nox -s book [-- serve]."""
+    workspace(session, "python", "-m", "lessons.essays.typeset", "--book")
     workspace(session, "python", "-m", "lessons.essays.site")
     if "serve" in session.posargs:
         session.log("http://127.0.0.1:8000/ (Ctrl-C ends it)")
