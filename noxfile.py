@@ -156,7 +156,9 @@ def picture(session: nox.Session) -> None:
     module = slug.replace("-", "_")
     code = f"""
 import pathlib, re, rich.console, lessons.{module}.runner as runner
-console = rich.console.Console(record=True, width=112, force_terminal=True)
+console = rich.console.Console(
+    record=True, width=112, force_terminal=False, color_system="truecolor"
+)  # a terminal would record every move of the progress bars
 console.print("[bold]$ python -m lessons.{module}[/]")
 runner.main(["--out", "{session.create_tmp()}", "--fresh"], console)
 svg = console.export_svg(title="lessons.{module}")

@@ -183,6 +183,11 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(variance / len(values))
 
 
+def with_error(error: float, count: int, digits: str = ".3f") -> str:
+    """Return the standard error of that many seeds, in words."""
+    return f"standard error {error:{digits}}" if count > 1 else "of one seed"
+
+
 def in_full_run_only(needs: str) -> Finding:
     """Return what a default run says of a claim that only a full one tests."""
     return Finding(

@@ -17,6 +17,7 @@ from .experiment import (
     training_flops,
     transformer,
     translations,
+    with_error,
 )
 from .figures import BLUE, MUTED, RED
 
@@ -148,7 +149,7 @@ def _race(run, clauses, seeds):
         f"{means['Transformer', 'accuracy']:.3f} against {means['GRU', 'accuracy']:.3f}, BLEU "
         f"{means['Transformer', 'bleu']:.1f} against {means['GRU', 'bleu']:.1f}. At equal time: "
         f"accuracy {at_time['Transformer']:.3f} against {at_time['GRU']:.3f}, difference "
-        f"{difference:+.4f}, standard error {error:.4f}."
+        f"{difference:+.4f}, {with_error(error, len(trials), '.4f')}."
     )
     sizes = {name: round(trials[0]["final"][name]["parameters"] / 1e3) for name in COLOR}
     return Finding(
@@ -318,8 +319,8 @@ def constituency_parsing(run):
         f"12,000 training trees, {run.pick(test=3, default=100, full=600)} batches of 32 in turns, "
         f"{len(trials)} seeds. The paper: 40,000 newspaper sentences, d_model = 1024.",
         measured=f"F1 of labelled brackets {means['Transformer']:.3f} (Transformer) against "
-        f"{means['GRU']:.3f} (GRU), difference {difference:+.3f}, standard error {error:.3f}; "
-        f"whole trees right {exact['Transformer']:.2f} against {exact['GRU']:.2f}.",
+        f"{means['GRU']:.3f} (GRU), difference {difference:+.3f}, "
+        f"{with_error(error, len(trials))}; whole trees right {exact['Transformer']:.2f} against {exact['GRU']:.2f}.",
         numbers={"f1": f1, "exact": exact},
         timings={"seconds a step": [{n: t[n]["seconds"] for n in COLOR} for t in trials]},
         between="A regular grammar without ambiguity, and few steps: the default run's 100 are a "

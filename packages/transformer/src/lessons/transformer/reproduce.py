@@ -6,7 +6,7 @@ import torch
 
 from . import dates, layers, races, reader, variations
 from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import mean_and_error
+from .experiment import mean_and_error, with_error
 
 
 def learn_dates(run, seed):
@@ -51,13 +51,14 @@ def read_dates(run):
     trials = [run.trial(learn_dates, seed=seed) for seed in seeds]
     exact, error = mean_and_error([trial["exact"] for trial in trials])
     lowest = min(trial["exact"] for trial in trials)
+    spread = with_error(error, len(trials), ".2%")
     return Finding(
         verdict=HOLDS if lowest >= 0.99 else NOT_SEEN,
         ran=f"Unicode locale data for English (two countries), German, French, Spanish, Italian, "
         f"Portuguese, Dutch and Hungarian; days of 1900 to 2099, of which a tenth never seen; "
         f"characters in, characters out; {run.pick(test=3, default=1400)} steps, {len(trials)} "
         f"seed(s), {trials[0]['dates']} test dates each.",
-        measured=f"Read right from end to end: {exact:.2%} (standard error {error:.2%}, lowest "
+        measured=f"Read right from end to end: {exact:.2%} ({spread}, lowest "
         f"{lowest:.2%}). Of texts that are no date, {trials[0]['refused']:.0%} refused.",
         numbers={"trials": [{k: v for k, v in t.items() if k != "seconds"} for t in trials]},
         timings={"seconds of training": [trial["seconds"] for trial in trials]},
