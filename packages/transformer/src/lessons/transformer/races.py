@@ -320,7 +320,8 @@ def constituency_parsing(run):
         f"{len(trials)} seeds. The paper: 40,000 newspaper sentences, d_model = 1024.",
         measured=f"F1 of labelled brackets {means['Transformer']:.3f} (Transformer) against "
         f"{means['GRU']:.3f} (GRU), difference {difference:+.3f}, "
-        f"{with_error(error, len(trials))}; whole trees right {exact['Transformer']:.2f} against {exact['GRU']:.2f}.",
+        f"{with_error(error, len(trials))}; whole trees right {exact['Transformer']:.2f} against "
+        f"{exact['GRU']:.2f}.",
         numbers={"f1": f1, "exact": exact},
         timings={"seconds a step": [{n: t[n]["seconds"] for n in COLOR} for t in trials]},
         between="A regular grammar without ambiguity, and few steps: the default run's 100 are a "
