@@ -460,3 +460,15 @@ def test_outside_of_a_clone_the_command_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert command("list") == 1
     assert "no papers/papers.bib" in capsys.readouterr().err
+
+
+def test_a_draft_is_tested_but_need_not_be_explained_and_is_not_shown_as_finished(package, root):
+    path = package / "pyproject.toml"
+    path.write_text(path.read_text().replace("[tool.lessons]\n", "[tool.lessons]\ndraft = true\n"))
+    shutil.rmtree(package / "results")
+    for name in ("README.md", "idea.svg", "tests/test_oracle.py"):
+        (package / name).unlink()
+    assert contract.check(root, [DNN], RECORDS, everything=False) == []
+    (package / "src" / "lessons" / "dnn" / "runner.py").write_text("")
+    (found,) = contract.check(root, [DNN], RECORDS, everything=False)
+    assert "differs from the template" in found

@@ -70,7 +70,9 @@ def collect(root: Path) -> list[Page]:
     ]
     for slug, topic in topics.load(root).items():
         readme = root / "packages" / slug / "README.md"
-        if readme.is_file() and (explanation := read(readme)).opening:
+        if not readme.is_file() or topics.is_draft(root, topic):
+            continue
+        if (explanation := read(readme)).opening:
             authors = {name for key in topic.papers for name in records(root)[key].surnames}
             parts, names = source.annotate(readme.parent, explanation, authors)
             names = {name: f"{slug}/source.html#{place}" for name, place in names.items()}

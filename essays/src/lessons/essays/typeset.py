@@ -60,7 +60,8 @@ def book(root: Path) -> bytes:
 def measured(root: Path) -> list[Topic]:
     """Return the topics whose packages have results."""
     history = topics.load(root).values()
-    return [t for t in history if (root / f"packages/{t.slug}/results/claims.json").is_file()]
+    there = [t for t in history if (root / f"packages/{t.slug}/results/claims.json").is_file()]
+    return [topic for topic in there if not topics.is_draft(root, topic)]
 
 
 class Setting:

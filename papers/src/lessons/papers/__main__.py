@@ -88,6 +88,7 @@ def list_(args, console: Console, root: Path, chosen: list[Topic], records) -> i
         row = [str(topic.order), topic.slug, topic.title, str(topic.year)]
         if state:
             claims = f"{state.holds} of {state.claims}" if state.claims else "to run"
+            claims = "draft" if topics.is_draft(root, topic) else claims
             table.add_row(*row, claims, str(state.tests), str(state.lines))
         else:
             table.add_row(*row, "to come", style="dim")

@@ -13,7 +13,7 @@ from typing import Any
 from . import imports, pdf, prose, readme
 from .bibliography import Record
 from .scaffold import OPTIONAL, shared
-from .topics import Topic
+from .topics import Topic, is_draft
 
 FILES = (
     "README.md", "idea.svg", "paper.pdf", "pyproject.toml", "results/claims.json",
@@ -88,15 +88,15 @@ def problems(
     package: Path, root: Path, topic: Topic, records: dict[str, Record], claims: Any
 ) -> Iterator[tuple[str, str]]:
     """Yield (file, what is wrong) for a package."""
-    source = package / "src" / "lessons" / topic.module
-    needed = [*FILES, *(f"src/lessons/{topic.module}/{name}" for name in SOURCES)]
-    for name in needed:
+    source, draft = package / "src" / "lessons" / topic.module, is_draft(root, topic)
+    needed = [f"src/lessons/{topic.module}/{name}" for name in SOURCES]
+    for name in needed if draft else (*FILES, *needed):
         if not (package / name).is_file():
             yield name, "missing"
     if (package / "src" / "lessons" / "__init__.py").exists():
         yield "src/lessons/__init__.py", "hides the other packages' modules: remove it"
     tests = {path.name for path in (package / "tests").glob("test_*.py")}
-    if not tests - {Path(name).name for name in (*shared(topic), "test_oracle.py")}:
+    if not draft and not tests - {Path(name).name for name in (*shared(topic), "test_oracle.py")}:
         yield "tests", "no test_<file>.py with the paper's equations and properties"
     for name, path in shared(topic).items():
         copy = package / name
@@ -110,10 +110,11 @@ def problems(
         yield from (("pyproject.toml", what) for what in metadata(tables, topic))
         if source.is_dir():
             yield from imports.problems(package, topic.module, tables.get("project", {}))
-    if (package / "README.md").is_file():
+    if (package / "README.md").is_file() and not draft:
         yield from prose.problems(package, root, topic, records)
         yield from pdf.problems(package, root, topic, records)
-    yield from results(package, claims)
+    if not draft or isinstance(claims, str):
+        yield from results(package, claims)
     if (package / "idea.svg").is_file():
         yield from (("idea.svg", what) for what in picture(package / "idea.svg"))
     yield from machine_paths(package)
@@ -141,7 +142,7 @@ def metadata(tables: dict[str, Any], topic: Topic) -> Iterator[str]:
     given = tool.get("lessons", {})
     expected |= {
         f"tool.lessons.{name}": (given.get(name), topic.table.get(name))
-        for name in sorted({*given, *topic.table})
+        for name in sorted({*given, *topic.table} - {"draft"})
     }
     for name, (got, wanted) in expected.items():
         if got != wanted:

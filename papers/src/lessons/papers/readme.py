@@ -174,11 +174,14 @@ def topics_table(root: Path) -> None:
     rows, category = [names, ("---",) * len(names)], None
     for topic in topics.load(root).values():
         state = topics.state(root, topic)
-        title = f"[{topic.title}](packages/{topic.slug}/README.md)" if state else topic.title
+        link = f"[{topic.title}](packages/{topic.slug}/README.md)"
+        draft = topics.is_draft(root, topic)
+        title = link if state and not draft else topic.title
         papers = [f"[{escape(records[key].title)}]({records[key].url})" for key in topic.papers]
         claims, size = "to come", ""
         if state:
             claims = f"{state.holds} of {state.claims}" if state.claims else "not yet measured"
+            claims = "being written" if draft else claims
             size = f"{state.lines} lines, {state.tests} tests"
         head = f"**{topic.category}**" if topic.category != category else ""
         category = topic.category

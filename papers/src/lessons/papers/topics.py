@@ -67,6 +67,16 @@ def load(root: Path) -> dict[str, Topic]:
     }
 
 
+def is_draft(root: Path, topic: Topic) -> bool:
+    """Return whether a package is being written: ``draft = true`` in its ``[tool.lessons]``.
+
+    Its tests run, but it need not be explained and measured, and is not shown as finished.
+    """
+    path = root / "packages" / topic.slug / "pyproject.toml"
+    tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return tables.get("tool", {}).get("lessons", {}).get("draft") is True
+
+
 def state(root: Path, topic: Topic) -> State | None:
     """Return what there is of a topic's package; None if it has yet to come."""
     package = root / "packages" / topic.slug
