@@ -1,0 +1,167 @@
+"""Claims about nets with cycles: shift registers, and sequences to be completed."""
+
+import math
+import statistics
+
+import torch
+
+from .claims import HOLDS, NOT_SEEN, REFUTED, Finding, Run, claim
+from .experiment import MODES, counted, draw_rates, said
+from .figures import BLUE, MUTED, RED
+from .recurrent import RecurrentNet
+from .rule import DeltaRule, train, within
+from .tasks import NOVEL, sequence_completion, shift_register
+
+
+def learn_shift(
+    run: Run, units: int, negative: bool, online: bool, n: int, sweeps: int, seed: int
+) -> dict:
+    """Train fully connected nets to shift a pattern by two places in two steps (a trial).
+
+    With ``negative`` every bias is kept at −1 or less: alone, a unit is off.
+    """
+    x_PI, truth_PO = shift_register(units)
+    everyone = torch.ones(units, units, dtype=torch.bool)
+    nets = RecurrentNet(0, 0, units, 2, everyone, n, generator=torch.Generator().manual_seed(seed))
+    biases = nets.weights.data[:, units * units :]
+
+    def keep_negative() -> None:
+        if negative:
+            biases.clamp_(max=-1)
+
+    keep_negative()
+    given, wanted = nets.given(torch.zeros(len(x_PI), 2, 0), x_PI), nets.wanted(truth_PO[:, None])
+    rule = DeltaRule(nets.parameters(), 0.25)
+    at = train(nets, given, wanted, rule, sweeps, online, constrain=keep_negative)
+    halfway = nets.states(given)[:, :, 0] > 0.5
+    shifts = (halfway == (x_PI.roll(-1, 1) > 0.5)).flatten(1).all(1)
+    return {"solved": [s if s >= 0 else None for s in at.tolist()], "shifts": shifts.tolist()}
+
+
+def draw_shifts(figure, numbers):
+    """Draw which part of the nets that learned shift by one place at the first step."""
+    figure.set_size_inches(6.4, 2.2)
+    axes = figure.subplots()
+    draw_rates(axes, numbers["shifters"], [BLUE, BLUE, RED, RED, MUTED, MUTED])
+    label = "of the nets that learned: a one-step shift register (%), with 95% intervals"
+    axes.set(xlabel=label, xlim=(-2, 102))
+
+
+@claim(
+    "C7a",
+    "p. 357",
+    "Asked to shift a pattern by two places in two steps, nets of three or five units with "
+    "negative biases always learn to shift by one at each step, in fewer than 200 sweeps.",
+    draw_shifts,
+)
+def shift_registers(run):
+    """Judge whether all that learn shift by one place at each step, changed either way."""
+    counts, shifters = {}, {}
+    for negative, online in ((True, False), (True, True), (False, False)):
+        n, sweeps = run.pick(test=(4, 20), default=(100, 2000), full=(500, 4000))
+        sweeps = sweeps // 10 if online else sweeps
+        for units in (3, 5):
+            settings = {"units": units, "negative": negative, "online": online, "n": n}
+            trial = run.trial(learn_shift, **settings, sweeps=sweeps, seed=run.seed)
+            name = f"{units} units, {'negative' if negative else 'free'} biases, {MODES[online]}"
+            counts[name] = counted(trial["solved"])
+            learned = [s for s, at in zip(trial["shifts"], trial["solved"]) if at is not None]
+            shifters[name] = counted(learned or [False])
+    always = all(s["solved"] == s["n"] for name, s in shifters.items() if "negative" in name)
+    return Finding(
+        HOLDS if always else REFUTED,
+        ran=f"{n} nets of each kind on all patterns, η = .25, α = .9, initial weights within ±.5, "
+        "biases of −1 or less, or free.",
+        measured="; ".join(
+            f"{name}: {said(counts[name])} learned, and of these "
+            f"{said(shifters[name], sweeps=False)} shift by one at the first step"
+            for name in counts
+        )
+        + ".",
+        numbers={"counts": counts, "shifters": shifters},
+    )
+
+
+def learn_sequences(run: Run, lr: float, n: int, sweeps: int, seed: int, variations=False) -> dict:
+    """Train recurrent nets to complete sequences (a trial).
+
+    Returns after how many sweeps each has all its sequences right, and how many of those that it
+    was not taught it has right then or at the end.
+    """
+    x_PTI, truth_PTO, names = sequence_completion(variations)
+    generator = torch.Generator().manual_seed(seed)
+    hidden, steps = (60, 7) if variations else (30, 5)
+    wired = torch.zeros(hidden + 3, 5 + hidden + 3, dtype=torch.bool)
+    wired[:hidden, : 5 + hidden] = True
+    wired[hidden:, 5:] = True
+    if variations:  # p. 359: half of the connections between hidden units are left out at random
+        wired[:hidden, 5 : 5 + hidden] &= torch.rand(hidden, hidden, generator=generator) < 0.5
+    nets = RecurrentNet(
+        5, hidden, 3, steps, wired, n, targets=(0.2, 0.8), no_error_zone=True, scale=0.3,
+        generator=generator,
+    )  # fmt: skip
+    novel = torch.tensor([name in NOVEL for name in names])
+    if variations:
+        novel[torch.randperm(len(names), generator=generator)[:14]] = True
+    given, wanted = nets.given(x_PTI), nets.wanted(truth_PTO)
+    at = train(
+        nets, given[~novel], wanted[~novel], DeltaRule(nets.parameters(), lr), sweeps,
+        solved=within(0.5),
+    )  # fmt: skip
+    right = ~((nets(given) - wanted).abs() >= 0.5).any(-1)
+    return {
+        "solved": [sweep if sweep >= 0 else None for sweep in at.tolist()],
+        "known": right[:, ~novel].float().mean(1).tolist(),
+        "novel": right[:, novel].sum(1).tolist(),
+    }
+
+
+@claim(
+    "C7b",
+    "pp. 358-360, Tables 10, 11",
+    "A recurrent net learns 20 sequences in 260 sweeps, and completes four or all of five that it "
+    "was not taught.",
+)
+def sequences(run):
+    """Judge the mean of the right ones among the five."""
+    n, sweeps = run.pick(test=(2, 10), default=(20, 1000), full=(100, 1500))
+    trial = run.trial(learn_sequences, lr=0.02, n=n, sweeps=sweeps, seed=run.seed)
+    count, novel = counted(trial["solved"]), trial["novel"]
+    average, se = statistics.mean(novel), statistics.stdev(novel) / math.sqrt(n)
+    how = ", ".join(f"{novel.count(k)} nets {k}" for k in range(6) if novel.count(k))
+    # By chance all twelve outputs of a sequence are right once in 4,096; half of five is far off.
+    return Finding(
+        HOLDS if average >= 2.5 else NOT_SEEN,
+        ran=f"{n} nets of 5-30-3 units, 1,182 weights, unrolled for five steps; ε = .02, α = .9, "
+        "initial weights within ±.3, states of .2 at the start, no error beyond .2 and .8.",
+        measured=f"All 20 learned: {said(count)} sweeps. Of the five others {average:.2f} ± "
+        f"{se:.2f} are right: {how}.",
+        numbers=trial,
+        between="The nets had not learned their 20 sequences yet.",
+    )
+
+
+@claim(
+    "C7c",
+    "pp. 359-360, Table 12",
+    "With letters at variable times, 150 sequences, a net with 60 hidden units learns 136 in "
+    "thousands of sweeps and completes most of the 14 others.",
+)
+def sequences_with_pauses(run):
+    """Judge whether more than half of the 14 are right."""
+    n, sweeps = run.pick(test=(2, 5), default=(4, 1500), full=(16, 4000))
+    trial = run.trial(learn_sequences, lr=0.005, n=n, sweeps=sweeps, seed=run.seed, variations=True)
+    average, known = statistics.mean(trial["novel"]), statistics.mean(trial["known"])
+    return Finding(
+        HOLDS if average > 7 else NOT_SEEN,
+        ran=f"{n} nets, half of the connections between hidden units left out, ε = .005 (the "
+        f"chapter gives none), else as C7b; {sweeps:,} sweeps at most.",
+        measured=f"All 136 learned: {said(counted(trial['solved']))} sweeps; at the end "
+        f"{100 * known:.1f}% of them are right and {average:.1f} of 14 others (the nets: "
+        f"{', '.join(map(str, trial['novel']))}).",
+        numbers=trial,
+        between="The nets had not learned their sequences yet.",
+    )
+
+
+IN_TIME = [shift_registers, sequences, sequences_with_pauses]
