@@ -1,0 +1,131 @@
+"""Claims that a computer decides exactly: what is printed, and what two towers compute."""
+
+import dataclasses
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from .claims import HOLDS, REFUTED, Finding, claim
+from .net import PAPER, PRESETS, AlexNet, change, map_sizes
+from .towers import TwoTowers
+
+
+@claim(
+    "C2a",
+    "§3.2, §3.5, Fig. 2",
+    "The net is two towers, one on each GPU, which communicate in certain layers only.",
+)
+def two_towers(run):
+    """Compare the towers with grouped convolutions, exactly; count what they exchange."""
+    config = dataclasses.replace(PRESETS["alexnet"], lrn_groups=2, num_classes=1000)
+    if run.scale == "test":
+        config = dataclasses.replace(PRESETS["small"], lrn_groups=2)
+    net = AlexNet(config).eval()
+    towers = TwoTowers(config).copy_from(net).eval()
+    x = 50 * torch.randn(1, 3, config.in_size, config.in_size)
+    with torch.no_grad():
+        want, got = net(x), towers(x)
+        across = AlexNet(dataclasses.replace(config, lrn_groups=1)).eval()
+        across.load_state_dict(net.state_dict())
+        reach = (across.features(x, "conv1") - net.features(x, "conv1")).abs()
+    error = ((got - want).abs().max() / want.abs().max()).item()
+    whole = dataclasses.replace(config, convs=change(config.convs, groups=1))
+    with torch.device("meta"):
+        counts = [sum(p.numel() for p in AlexNet(c).parameters()) for c in (config, whole)]
+        sent = [TwoTowers(c, ("meta", "meta")).exchanged() for c in (config, whole)]
+    touched = (reach.amax((0, 2, 3)) > 0).sum().item()
+    return Finding(
+        HOLDS if error <= 1e-5 else REFUTED,
+        ran="The published net as two towers and as one with grouped convolutions, the same "
+        "weights, one image.",
+        measured=f"Outputs differ by {error:.0e} of the largest. {counts[0]:,} parameters instead "
+        f"of {counts[1]:,} ungrouped; each tower sends {sent[0]:,} numbers an image instead of "
+        f"{sent[1]:,}. Normalizing across both GPUs, as the formula has it, would change "
+        f"{touched} of {config.convs[0].kernels} maps of the first layer and be another exchange.",
+        numbers={"error": error, "parameters": counts, "sent": sent, "maps": touched},
+    )
+
+
+@claim(
+    "C6a",
+    "§1",
+    "Each of the convolutional layers contains no more than 1% of the model's parameters.",
+)
+def one_percent(run):
+    """Count, exactly."""
+    with torch.device("meta"):
+        net = AlexNet.from_preset("alexnet")
+    counts = {
+        name: sum(p.numel() for p in module.parameters()) for name, module in net.named_children()
+    }
+    total = sum(counts.values())
+    shares = {name: counts[name] / total for name in net.conv_names}
+    return Finding(
+        HOLDS if max(shares.values()) <= 0.01 else REFUTED,
+        ran="The published net, counted on the meta device.",
+        measured=", ".join(f"{n} {100 * s:.2f}%" for n, s in shares.items())
+        + f" of {total:,}; fc6 {100 * counts['fc6'] / total:.1f}%.",
+        numbers=shares,
+    )
+
+
+@claim("C8a", "Abstract, §1, Fig. 2", "The net has 60 million parameters and 650,000 neurons.")
+def printed_sizes(run):
+    """Count, exactly; both are right if they are so to the digits that are printed."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        net = AlexNet.from_preset("alexnet").eval()
+        net(torch.empty(1, 3, 227, 227))
+    parameters = sum(p.numel() for p in net.parameters())
+    sides = (55, 27, 13, 13, 13)
+    neurons = [conv.kernels * side**2 for conv, side in zip(PAPER, sides)] + [4096, 4096, 1000]
+    total, macs = sum(neurons), counter.get_total_flops() // 2
+    right = 59e6 < parameters < 61e6 and 645_000 < total < 665_000
+    return Finding(
+        HOLDS if right else REFUTED,
+        ran="The published net, counted on the meta device.",
+        measured=f"{parameters:,} parameters, {total:,} neurons, {macs:,} multiply-adds an image. "
+        f"Figure 2 prints 253,440 neurons for the first layer, which has {neurons[0]:,}; the "
+        f"printed ones sum to {253_440 + sum(neurons[1:]):,}.",
+        numbers={"parameters": parameters, "neurons": neurons, "multiply-adds": macs},
+    )
+
+
+@claim(
+    "C8b",
+    "§3.5, Fig. 2",
+    "The first layer filters the 224×224 image with kernels of 11×11 at a stride of 4, and has "
+    "55×55 places.",
+)
+def printed_input(run):
+    """Compute the places for 224 pixels, without and with padding, and for 227."""
+    places = {}
+    for size, padding in ((224, 0), (224, 2), (227, 0)):
+        first = change(PAPER[:1], 1, padding=padding, pool=False)
+        config = dataclasses.replace(PRESETS["alexnet_owt"], convs=first)
+        places[f"{size} pixels, padding {padding}"] = map_sizes(config, size, size)[0][0]
+    exact = (224 - 11) / 4 + 1
+    listed = ", ".join(f"{name}: {n}" for name, n in places.items())
+    return Finding(
+        HOLDS if exact == 55 else REFUTED,
+        ran="The sizes of maps that torch computes, and (224 − 11)/4 + 1.",
+        measured=f"(224 − 11)/4 + 1 = {exact}. {listed}.",
+        numbers=places,
+    )
+
+
+@claim(
+    "C8c",
+    "§4.1",
+    "Random crops of 224 out of 256 pixels and their reflections increase the training set by a "
+    "factor of 2048.",
+)
+def printed_crops(run):
+    """Count the places."""
+    places = 256 - 224 + 1
+    return Finding(
+        HOLDS if 2 * places**2 == 2048 else REFUTED,
+        ran="The places that a square of 224 pixels has in one of 256, counted.",
+        measured=f"{places} on each side, so 2 · {places}² = {2 * places**2:,} crops; 2,048 is "
+        "2 · 32².",
+        numbers={"places": places, "crops": 2 * places**2},
+    )
