@@ -62,7 +62,7 @@ def power(d: Tensor, beta: float) -> Tensor:
     """Return d to the power of -beta; two square roots cost half of a general power."""
     if beta == 0.75:
         root = d.rsqrt()
-        return root.sqrt().mul_(root)
+        return root.sqrt() * root  # not in place: where it is traced, the root is kept
     return d**-beta
 
 
