@@ -16,6 +16,7 @@ from lessons.cnn import (
     ZipNet,
     diagonal_curvature,
     distort,
+    falling,
     fill,
     fit,
     loss_signs,
@@ -165,6 +166,8 @@ def test_the_schedule_is_the_papers():
     assert [SCHEDULE[i] for i in (0, 1, 2, 4, 5, 7, 8, 11, 12, 19)] == [
         5e-4, 5e-4, 2e-4, 2e-4, 1e-4, 1e-4, 5e-5, 5e-5, 1e-5, 1e-5,
     ]  # fmt: skip
+    assert falling(20) == list(SCHEDULE)
+    assert falling(4, 1.0) == pytest.approx([1, 0.2, 0.1, 0.02])
 
 
 # The loop

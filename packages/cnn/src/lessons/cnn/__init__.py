@@ -7,7 +7,7 @@ from .images import distort, fill, normalize, shift
 from .layers import MapConv2d, MaxPool, PartialConv2d, ScaledTanh, Subsample, init_lecun
 from .lenet import C3_TABLE, PRESETS, SDNN, LeNet5, LeNet5Config, sdnn
 from .output import DIGIT_CODES, RBFOutput, reject_at, rejection_curve
-from .second_order import SCHEDULE, StochasticDiagonalLM, diagonal_curvature
+from .second_order import SCHEDULE, StochasticDiagonalLM, diagonal_curvature, falling
 from .train import Pass, fit, predict
 from .weights import from_conv_stack, load, to_conv_stack
 from .zip_net import BLOCKS, ZipNet, loss_signs
@@ -36,6 +36,7 @@ __all__ = [
     "count",
     "diagonal_curvature",
     "distort",
+    "falling",
     "fill",
     "fit",
     "fold",

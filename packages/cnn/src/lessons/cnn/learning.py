@@ -13,7 +13,7 @@ from .figures import BLUE, GREEN, RED
 from .layers import ScaledTanh, init_lecun
 from .lenet import LeNet5
 from .output import DIGIT_CODES, RBFOutput
-from .second_order import SCHEDULE, StochasticDiagonalLM
+from .second_order import SCHEDULE, StochasticDiagonalLM, falling
 from .train import fit, predict
 
 LAYERS = ("c1", "s2", "c3", "s4", "c5", "f6")
@@ -21,7 +21,7 @@ LAYERS = ("c1", "s2", "c3", "s4", "c5", "f6")
 
 def error_rate(net, images, targets):
     """Return the share of images that a net misreads."""
-    return (predict(net, images).argmax(1) != targets).float().mean().item()
+    return (predict(net, images).argmax(1) != targets).double().mean().item()
 
 
 # The criterion (§II-C)
@@ -187,9 +187,8 @@ def train_lenet_for_rates(run, optimizer, lr, seed):
     x, y = (tensor[:many] for tensor in sets["train"])
     net = LeNet5().to(run.device)
     sgd = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.0) if optimizer == "SGD" else None
-    falling = [lr * SCHEDULE[i * len(SCHEDULE) // passes] / SCHEDULE[0] for i in range(passes)]
     *_, last = fit(
-        net, x, y, net.rbf.loss_map, schedule=falling, batch_size=10, optimizer=sgd,
+        net, x, y, net.rbf.loss_map, schedule=falling(passes, lr), batch_size=10, optimizer=sgd,
         curvature_patterns=run.pick(test=10, default=100, full=500), track=run.track,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip

@@ -25,6 +25,17 @@ COPYING = (nn.ConstantPad2d, nn.Flatten, MaxPool, nn.MaxPool2d)
 SQUASHING = (ScaledTanh, nn.Tanh, nn.Sigmoid, nn.ReLU)
 
 
+def falling(passes: int, lr: float = SCHEDULE[0]) -> list[float]:
+    """Return a rate for each pass: the paper's schedule, stretched or shortened to so many.
+
+    Args:
+        passes: how many.
+        lr: of the first pass.
+    """
+    steps = len(SCHEDULE)
+    return [lr * SCHEDULE[i * steps // passes] / SCHEDULE[0] for i in range(passes)]
+
+
 def state_curvature(
     head: nn.Module, state_BF: Tensor, targets_B: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
