@@ -158,8 +158,11 @@ def test_the_net_is_its_layers_in_the_papers_order(pool_before_norm, activation)
         expected = F.conv2d(expected, layer.weight, layer.bias, 1, conv.padding, groups=conv.groups)
         expected = act(expected)
         if conv.norm:
-            norm = local_response_norm_reference
-            expected = norm(pool(expected)) if pool_before_norm else pool(norm(expected))
+            constants = model.config.lrn
+            if pool_before_norm:
+                expected = local_response_norm_reference(pool(expected), *constants)
+            else:
+                expected = pool(local_response_norm_reference(expected, *constants))
         elif conv.pool:
             expected = pool(expected)
         with torch.no_grad():

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from .augment import fit_rgb_pca, preprocess
 from .claims import HOLDS, REFUTED, Finding, claim
 from .net import PAPER, PRESETS, AlexNet, change, map_sizes
 from .towers import TwoTowers
@@ -34,11 +35,12 @@ def two_towers(run):
         counts = [sum(p.numel() for p in AlexNet(c).parameters()) for c in (config, whole)]
         sent = [TwoTowers(c, ("meta", "meta")).exchanged() for c in (config, whole)]
     touched = (reach.amax((0, 2, 3)) > 0).sum().item()
+    differ = f"differ by {error:.0e} of the largest" if error else "are equal to the last bit"
     return Finding(
         HOLDS if error <= 1e-5 else REFUTED,
         ran="The published net as two towers and as one with grouped convolutions, the same "
         "weights, one image.",
-        measured=f"Outputs differ by {error:.0e} of the largest. {counts[0]:,} parameters instead "
+        measured=f"Outputs {differ}. {counts[0]:,} parameters instead "
         f"of {counts[1]:,} ungrouped; each tower sends {sent[0]:,} numbers an image instead of "
         f"{sent[1]:,}. Normalizing across both GPUs, as the formula has it, would change "
         f"{touched} of {config.convs[0].kernels} maps of the first layer and be another exchange.",
@@ -128,4 +130,32 @@ def printed_crops(run):
         measured=f"{places} on each side, so 2 · {places}² = {2 * places**2:,} crops; 2,048 is "
         "2 · 32².",
         numbers={"places": places, "crops": 2 * places**2},
+    )
+
+
+@claim(
+    "C8d",
+    "§2, §4.1",
+    "On raw pixels, colours are shifted by principal components times eigenvalues of the RGB "
+    "covariance times N(0, 0.1), which leaves an object what it is.",
+)
+def printed_colors(run):
+    """Measure the shift along the first component; more than all levels there are leaves nothing.
+
+    A variance has the square of a pixel's unit, so what is added depends on the unit.
+    """
+    from sklearn.datasets import load_sample_images
+
+    photographs = [torch.from_numpy(image.copy()) for image in load_sample_images().images]
+    x = torch.stack([preprocess(image.permute(2, 0, 1)) for image in photographs])
+    raw, unit = fit_rgb_pca(x).eigvals[0].item(), fit_rgb_pca(x / 255).eigvals[0].item()
+    shifts = {"raw": 0.1 * raw, "unit": 255 * 0.1 * unit, "root": 0.1 * raw**0.5}
+    return Finding(
+        HOLDS if shifts["raw"] < 255 else REFUTED,
+        ran="The two photographs that scikit-learn ships, 256 pixels, their first component; "
+        "standard deviation of the shift.",
+        measured=f"λ₁ = {raw:,.0f} on pixels of 0 to 255: a shift of {shifts['raw']:,.0f} levels "
+        f"of 256. On pixels of 0 to 1 the same formula gives {shifts['unit']:.0f} levels; with √λ, "
+        f"as in the code released later, it is {shifts['root']:.0f} on every scale.",
+        numbers=shifts,
     )

@@ -128,7 +128,8 @@ OWT = tuple(
     for conv, kernels, padding in zip(PAPER, (64, 192, 384, 256, 256), (2, 2, 1, 1, 1))
 )
 # The same five and three layers for images of 23 pixels, on a CPU. With so few inputs to a unit the
-# paper's weights of 0.01 would leave nothing of the signal, so initialization is He's.
+# paper's weights of 0.01 would leave nothing of the signal, so initialization is He's, and pixels
+# have variance 1. What alpha = 0.0001 is to activities of 64, as raw pixels bring, 0.4 is to 1.
 SMALL = (
     Conv(16, 5, padding=2, norm=True, pool=True),
     Conv(32, 5, padding=2, groups=2, norm=True, pool=True),
@@ -148,7 +149,9 @@ PRESETS = {
     "alexnet_224": AlexNetConfig(change(PAPER, 1, padding=2), in_size=224),
     "one_gpu": AlexNetConfig(HALF),  # §3.2, footnote 2: half the kernels, but not in layer 5
     "ungrouped": AlexNetConfig(change(PAPER, groups=1)),
-    "small": AlexNetConfig(SMALL, (256, 256), num_classes=10, in_size=23, init="he"),
+    "small": AlexNetConfig(
+        SMALL, (256, 256), num_classes=10, in_size=23, lrn=(5, 2.0, 0.4, 0.75), init="he"
+    ),
     # Later.
     "caffe_alexnet": AlexNetConfig(lrn=CAFFE_LRN),
     "caffenet": AlexNetConfig(lrn=CAFFE_LRN, pool_before_norm=True),

@@ -148,7 +148,7 @@ def relu_is_faster(run):
         f"{count:,} images ({WHAT[race_data(run)]}), batches of {batch}, no regularization; "
         "weights N(0, 0.01) for raw centred pixels (0 to 255, §2), else scaled by the number of "
         "inputs; "
-        f"{len(races['raw']['relu']['races'])} seeds.",
+        f"{len(races['raw']['relu']['races'])} seed(s).",
         measured=". ".join(said) + ".",
         numbers=races | {"ratios": ratios},
         between="The images are far simpler than CIFAR-10's.",

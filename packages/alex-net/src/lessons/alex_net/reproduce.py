@@ -6,7 +6,7 @@ import numpy as np
 
 from . import ablation, exact, overfitting, race
 from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import alike, batch, mean, percent
+from .experiment import alike, mean, percent
 
 
 def draw_neighbours(figure, numbers):
@@ -42,8 +42,8 @@ def semantic_neighbours(run):
     Twice as many as by pixels is what one would call another kind of neighbour.
     """
     count = run.pick(test=60, default=4000, full=20_000)
-    steps = run.pick(test=2, default=500, full=1200)
-    settings = {"data": "shapes", "count": count, "steps": steps, "dropout": 0.0}
+    steps, size = run.pick(test=(2, 32), default=(500, 32), full=(800, 64))
+    settings = {"data": "shapes", "count": count, "steps": steps, "batch": size, "dropout": 0.0}
     results = [
         run.trial(alike, **settings, seed=s) for s in run.seeds(run.pick(test=1, default=1, full=3))
     ]
@@ -52,7 +52,7 @@ def semantic_neighbours(run):
     said = f"Shapes: {percent(layer)} in the layer, {percent(pixels)} in pixels, {ratio:.1f} times."
     numbers = {"layer": layer, "pixels": pixels}
     if run.scale == "full":
-        settings |= {"data": "clothes", "count": 60_000, "steps": 500}
+        settings |= {"data": "clothes", "count": 60_000, "steps": 400}
         other = run.trial(alike, **settings, seed=run.seed)
         said += (
             f" Fashion-MNIST, where pixels tell much: {100 * other['precision_layer']:.1f} and "
@@ -62,7 +62,7 @@ def semantic_neighbours(run):
     return Finding(
         HOLDS if ratio >= 2 else NOT_SEEN,
         ran=f"The small net on {count:,} generated shapes, {steps} steps of "
-        f"{batch(run)}, {len(results)} seeds; 500 test images, the nearest 6 of up to "
+        f"{size}, {len(results)} seed(s); 500 test images, the nearest 6 of up to "
         "4,000 training images.",
         measured=said,
         numbers=numbers | {key: results[0][key] for key in ("picture", "shape")},
@@ -75,4 +75,5 @@ CLAIMS = [
     ablation.overlapping, overfitting.regularization, overfitting.ten_crops, overfitting.colors,
     overfitting.dropout_takes_longer, ablation.weight_decay, exact.one_percent, ablation.depth,
     semantic_neighbours, exact.printed_sizes, exact.printed_input, exact.printed_crops,
+    exact.printed_colors,
 ]  # fmt: skip
