@@ -78,7 +78,7 @@ def generalized_delta(
     for n in reversed(range(len(levels))):
         level, (_, *blocks), acts_RPJ = levels[n], weights[n], acts[n + 1]
         if not level.linear:
-            deltas[n] *= acts_RPJ * (1 - acts_RPJ)
+            deltas[n].mul_(acts_RPJ).mul_(1 - acts_RPJ)  # in place: fresh memory costs more
         for (source, part), block_RJK in zip(level.sources, blocks):
             if source > 0:  # each sender is blamed by as much as it was listened to
                 deltas[source - 1][..., part].baddbmm_(deltas[n], block_RJK)

@@ -79,7 +79,7 @@ def draw_sawtooth(figure, numbers):
 
 
 @claim(
-    "C5e",
+    "C5d",
     "p. 334",
     "Without direct connections from inputs to the output, the parity of N bits needs at least N "
     "hidden units.",
@@ -116,7 +116,7 @@ def parity_units(run):
         f"patterns of {sizes[0]} to {sizes[-1]} bits; and {n} nets each of 3-2-1 and 4-3-1, "
         f"trained (η = .5, α = .9, ±1, {sweeps:,} sweeps).",
         measured=f"{hidden[sizes[0]]} hidden units do for {sizes[0]} bits, {hidden[sizes[-1]]} for "
-        f"{sizes[-1]}; the largest error of an output is {max(worst.values()):.3f}. Trained: "
+        f"{sizes[-1]}; no output is off by more than {max(worst.values()):.0e}. Trained: "
         f"{learned}. For threshold units, which have steps only, the argument stands.",
         numbers={
             "hidden": hidden, "worst": worst, "found": found,

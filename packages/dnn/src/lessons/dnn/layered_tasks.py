@@ -1,14 +1,13 @@
 """Claims about the chapter's other layered tasks: symmetry, addition, codes, parity, negation."""
 
 import itertools
-import math
 
 import torch
 
 from .claims import HOLDS, NOT_SEEN, REFUTED, Finding, Run, claim
 from .counting import wilson
 from .experiment import MODES, TASKS, best, counted, draw_rates, learn, listed, said, trained
-from .figures import AMBER, BLUE, GREEN, MUTED, RED
+from .figures import AMBER, BLUE, GREEN, INK, MUTED, RED
 from .tasks import addition
 
 
@@ -70,10 +69,12 @@ def draw_symmetry(figure, numbers):
         axes.axhline(0, color=MUTED, lw=0.8)
     nets[0].set_ylabel("weight to a hidden unit")
     points = [(r[1], r[2]) for r in numbers["ratios"]]
-    for name, color, (x, y) in (("1:2:4", BLUE, (2, 4)), ("2:3:4", RED, (1.5, 2))):
-        near = [p for p in points if abs(p[0] / x - 1) < 0.1 and abs(p[1] / y - 1) < 0.1]
-        right.plot([x], [y], "o", ms=3 + math.sqrt(len(near)), color=color, alpha=0.6)
-        right.text(x, y - 0.45, f"{name}, {len(near)} nets", color=color, ha="center")
+    right.plot(*zip(*points), "o", ms=4, color=INK, alpha=0.15)
+    for name, count, color, (x, y) in (
+        ("1:2:4", numbers["powers"], BLUE, (2, 4)),
+        ("2:3:4", numbers["others"], RED, (1.5, 2)),
+    ):
+        right.text(x, y - 0.5, f"{name}, {count} nets", color=color, ha="center")
     right.set(xlim=(0.8, 2.7), ylim=(0.8, 4.6), xlabel="second weight by the smallest")
     right.set(ylabel="largest by the smallest", title="all that learned")
 
@@ -192,17 +193,17 @@ def only_three_plus_three(run):
     """Judge whether most failures are of this one kind."""
     n, sweeps = run.pick(test=(4, 30), default=(100, 4000), full=(500, 10_000))
     wrong = [rows for rows in run.trial(failures, n=n, sweeps=sweeps, seed=run.seed) if rows]
-    only = sum(rows == [15] for rows in wrong)
-    low, high = wilson(only, len(wrong))
-    by_number = {k: sum(len(rows) == k for rows in wrong) for k in range(1, 17)}
-    kinds = ", ".join(f"{count} nets have {k}" for k, count in by_number.items() if count)
+    three, zero = (sum(rows == [row] for rows in wrong) for row in (15, 0))
+    low, high = wilson(three, len(wrong))
+    one = sum(len(rows) == 1 for rows in wrong)
     return Finding(
-        HOLDS if only > len(wrong) / 2 else REFUTED,
+        HOLDS if three > len(wrong) / 2 else REFUTED,
         ran=f"The {len(wrong)} of {n} adders with two hidden units that do not add after "
         f"{sweeps:,} sweeps (η = .1, by sweep).",
-        measured=f"{only} of them miss 3 + 3 alone ({100 * low:.0f}–{100 * high:.0f}%). Of the 16 "
-        f"sums, {kinds} wrong.",
-        numbers={"only": only, "failed": len(wrong), "by_number": by_number},
+        measured=f"{one} have one sum wrong: {three} of them 3 + 3 "
+        f"({100 * low:.0f}–{100 * high:.0f}% of all failures), {zero} its mirror image 0 + 0, "
+        f"{one - three - zero} another. {len(wrong) - one} have more wrong.",
+        numbers={"three": three, "zero": zero, "one": one, "failed": len(wrong)},
     )
 
 

@@ -104,7 +104,7 @@ class DeltaNet(nn.Module):
 
     def by_level(self) -> list[Weights]:
         """Return the weights as `propagate` takes them."""
-        parts = iter(self.padded()[:, self.layout].split(self.sizes, 1))
+        parts = iter(self.padded().index_select(1, self.layout).split(self.sizes, 1))
         return [
             [next(parts)[:, None]]
             + [next(parts).unflatten(1, (level.size, -1)) for _ in level.sources]
@@ -166,7 +166,7 @@ class DeltaNet(nn.Module):
             total = torch.zeros_like(self.padded()).index_add_(1, self.layout, gradient)
             self.weights.grad = total[:, :-1]
         else:
-            self.weights.grad = gradient[:, self.where]
+            self.weights.grad = gradient.index_select(1, self.where)
         return outputs_RPO
 
     def error(self, outputs_RPO: Tensor, aim_PO: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class DeltaNet(nn.Module):
         if aim_PO.shape[-2:] != outputs_RPO.shape[-2:]:
             expected = tuple(outputs_RPO.shape[-2:])
             raise ValueError(f"targets must be {expected}, got {tuple(aim_PO.shape)}")
-        error_RPO = (aim_PO - outputs_RPO).nan_to_num(0.0)
+        error_RPO = (aim_PO - outputs_RPO).nan_to_num_(0.0)
         if self.no_error_zone:
             up = aim_PO > sum(self.targets) / 2
             error_RPO = torch.where(up, error_RPO.clamp(min=0), error_RPO.clamp(max=0))
