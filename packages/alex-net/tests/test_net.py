@@ -130,6 +130,8 @@ def test_each_convolutional_layer_but_two_has_less_than_a_hundredth_of_the_param
     assert round(100 * LAYERS["fc6"][0] / SIZES["alexnet"], 1) == 61.9
     layers = sum(LAYERS[f"fc{i}"][0] for i in (6, 7, 8))
     assert round(100 * layers / SIZES["alexnet"]) == 96
+    hidden = LAYERS["fc6"][0] + LAYERS["fc7"][0]
+    assert round(10 * hidden / SIZES["alexnet"]) == 9
     arithmetic = sum(LAYERS[f"conv{i}"][1] for i in range(1, 6))
     assert round(100 * arithmetic / 724_406_816) == 92
 

@@ -112,15 +112,14 @@ class Normalize(torch.autograd.Function):
 
 
 @torch.no_grad()
-def normalize_(x_BGCHW: Tensor, n: int, k: float, alpha: float, beta: float) -> Tensor:
-    """Normalize in place and return x: for inference."""
+def normalize_(x_BGCHW: Tensor, n: int, k: float, alpha: float, beta: float) -> None:
+    """Normalize in place: for inference."""
     x_BHWGC = x_BGCHW.permute(0, 3, 4, 1, 2)
     if x_BHWGC.is_contiguous():  # channels_last: the maps of a place lie side by side
         normalize_places_(x_BHWGC.flatten(0, 2), n, k, alpha, beta)
     else:
         for (x,) in parts(x_BGCHW):
             x.mul_(power(divisor(x, n, k, alpha), beta))
-    return x_BGCHW
 
 
 def normalize_places_(x_PGC: Tensor, n: int, k: float, alpha: float, beta: float) -> None:
@@ -191,13 +190,16 @@ class LocalResponseNorm(nn.Module):
             raise ValueError(f"x must have shape {wanted}, got {tuple(x_BCHW.shape)}")
         dtype = x_BCHW.dtype
         single = x_BCHW.float() if dtype in (torch.float16, torch.bfloat16) else x_BCHW
-        x_BGCHW = single.unflatten(1, (self.groups, -1))
         constants = (self.n, self.k, self.alpha, self.beta)
         if torch.compiler.is_compiling():  # the compiler fuses the formula by itself
-            y_BGCHW = x_BGCHW * power(divisor(x_BGCHW, *constants[:3]), self.beta)
+            x_BGCHW = single.unflatten(1, (self.groups, -1))
+            d_BGCHW = divisor(x_BGCHW, *constants[:3])
+            single = (x_BGCHW * power(d_BGCHW, self.beta)).flatten(1, 2)
         elif torch.is_grad_enabled() and x_BCHW.requires_grad:
-            y_BGCHW = Normalize.apply(x_BGCHW, *constants)
+            x_BGCHW = single.unflatten(1, (self.groups, -1))
+            single = Normalize.apply(x_BGCHW, *constants).flatten(1, 2)
         else:
-            owned = self.inplace or single is not x_BCHW
-            y_BGCHW = normalize_(x_BGCHW if owned else x_BGCHW.clone(), *constants)
-        return y_BGCHW.flatten(1, 2).to(dtype)
+            if single is x_BCHW and not self.inplace:
+                single = single.clone()
+            normalize_(single.unflatten(1, (self.groups, -1)), *constants)
+        return single.to(dtype)
