@@ -42,10 +42,10 @@ def semantic_neighbours(run):
     Twice as many as by pixels is what one would call another kind of neighbour.
     """
     count = run.pick(test=60, default=4000, full=20_000)
-    steps, size = run.pick(test=(2, 32), default=(500, 32), full=(800, 64))
+    steps, size = run.pick(test=(2, 32), default=(500, 32), full=(2500, 64))
     settings = {"data": "shapes", "count": count, "steps": steps, "batch": size, "dropout": 0.0}
     results = [
-        run.trial(alike, **settings, seed=s) for s in run.seeds(run.pick(test=1, default=1, full=3))
+        run.trial(alike, **settings, seed=s) for s in run.seeds(run.pick(test=1, default=1, full=2))
     ]
     layer, pixels = ([r[f"precision_{key}"] for r in results] for key in ("layer", "pixels"))
     ratio = mean(layer) / max(mean(pixels), 1e-9)
