@@ -97,3 +97,13 @@ def test_the_gradient_shrinks_as_the_weights_grow_and_is_orthogonal_to_them(kind
 def test_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match="instance"):
         normalized_linear(*data()[:2], "instance")
+
+
+def test_the_numbers_of_the_drawing():
+    table = torch.tensor([[2, 0, 5, 3, 1], [3, 1, 4, 1, 6], [1, 2, 0, 4, 2], [4, 3, 7, 0, 5.0]])
+    column, row = table[:, 2], table[1]
+    assert [column.mean().item(), row.mean().item()] == [4, 3]
+    assert [round(t.std(correction=0).item(), 1) for t in (column, row)] == [2.5, 1.9]
+    eye = torch.eye(5)
+    rounded = [round(v, 1) for v in normalized_linear(row[None], eye, "layer")[0].tolist()]
+    assert rounded == [0, -1.1, 0.5, -1.1, 1.6]

@@ -32,16 +32,27 @@ def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+@pytest.fixture
+def always_ours(monkeypatch):
+    """Take RMSNorm's fast path for small tensors, too."""
+    monkeypatch.setattr("lessons.layer_norm.rms.MANY", 0)
+
+
 def affine(shape):
     return 1 + 0.3 * normal(*shape, seed=1), normal(*shape, seed=2)
 
 
+@pytest.mark.usefixtures("always_ours")
 @pytest.mark.parametrize(("size", "shape"), SHAPES)
 def test_the_specification_the_function_and_the_kernel_agree(size, shape):
     x, (weight, bias) = 3 * normal(*size) + 5, affine(shape)
     want = layer_norm_reference(x, shape, weight, bias)
     for got in (LayerNormFunction.apply(x, weight, bias, 1e-5), layer_norm(x, shape, weight, bias)):
         torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            rms_norm(x, shape, weight), rms_norm_reference(x, shape, weight), rtol=0, atol=1e-12
+        )
     torch.testing.assert_close(
         rms_norm(x, shape, weight), rms_norm_reference(x, shape, weight), rtol=0, atol=1e-12
     )
@@ -56,8 +67,10 @@ def test_the_gradient_by_hand_is_right_and_can_be_differentiated_again(size, sha
 
 
 @pytest.mark.parametrize("size", [(5, 7), (7,), (2, 3, 7)])
+@pytest.mark.usefixtures("always_ours")
 def test_rms_norms_fast_gradient_is_right_and_can_be_differentiated_again(size):
     inputs = [t.requires_grad_() for t in (normal(*size), affine((7,))[0])]
+    assert "RMSNormFunction" in rms_norm(inputs[0], (7,), inputs[1]).grad_fn.name()
     assert torch.autograd.gradcheck(lambda x, w: RMSNormFunction.apply(x, w, 1e-5)[0], inputs)
     assert torch.autograd.gradgradcheck(lambda x, w: rms_norm(x, (7,), w, 1e-5), inputs)
     x, weight = inputs
@@ -163,6 +176,7 @@ def test_statistics_are_single_precision_under_autocast(make):
         assert (layer_norm_reference(h, (512,)).float() - want).abs().max() < 0.02
 
 
+@pytest.mark.usefixtures("always_ours")
 def test_vmap_and_grad_go_through_rms_norm():
     x, weight = normal(3, 5, 7), affine((7,))[0].expand(3, 7).clone()
 

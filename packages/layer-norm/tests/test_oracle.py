@@ -2,11 +2,21 @@
 
 import pytest
 import timm.layers
+import timm.models
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
+from transformers import (
+    BertConfig,
+    CLIPTextConfig,
+    GPT2Config,
+    RobertaConfig,
+    T5Config,
+    ViTConfig,
+)
 
 from lessons.layer_norm import (
+    EPS,
     GroupNorm,
     LayerNorm,
     LayerNorm2d,
@@ -73,7 +83,9 @@ def test_the_gradient_by_hand_is_torchs(size, shape):
 @pytest.mark.parametrize(("size", "shape"), CASES)
 @pytest.mark.parametrize("options", [{}, {"eps": 1e-6}, {"elementwise_affine": False}])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 4e-6)])
-def test_rms_norm_is_torchs(size, shape, options, dtype, tolerance):
+@pytest.mark.parametrize("many", [0, 1 << 16])  # from how many numbers on our own path is taken
+def test_rms_norm_is_torchs(size, shape, options, dtype, tolerance, many, monkeypatch):
+    monkeypatch.setattr("lessons.layer_norm.rms.MANY", many)
     ours, theirs = pair(RMSNorm(shape, **options), nn.RMSNorm(shape, **options), dtype)
     compare(ours, theirs, normal(*size, dtype=dtype).requires_grad_(), tolerance, tolerance)
 
@@ -145,3 +157,18 @@ def test_without_norms_the_network_is_torchs(bidirectional, layers, packed):
     (got, last), (want, end) = ours(x, state), theirs(x, state)
     torch.testing.assert_close(got.data if packed else got, want.data if packed else want)
     torch.testing.assert_close(last, end)
+
+
+def test_the_epsilons_are_those_of_the_released_models():
+    from_configs = {
+        "bert": BertConfig().layer_norm_eps,
+        "roberta": RobertaConfig().layer_norm_eps,
+        "gpt2": GPT2Config().layer_norm_epsilon,
+        "clip": CLIPTextConfig().layer_norm_eps,
+        "t5": T5Config().layer_norm_epsilon,
+        "vit": ViTConfig().layer_norm_eps,
+    }
+    with torch.device("meta"):
+        vit = timm.models.VisionTransformer(embed_dim=8, depth=1, num_heads=1)
+    theirs = from_configs | {"vit (timm)": vit.norm.eps}
+    assert theirs == EPS

@@ -2,7 +2,7 @@
 
 from .invariance import TABLE_1, effective_lr, normalized_linear, table_1
 from .later import AdaptiveLayerNorm, GroupNorm, PostNorm, PreNorm, fold_affine_
-from .norm import LayerNorm, LayerNorm2d, LayerNormFunction, layer_norm, layer_norm_reference
+from .norm import EPS, LayerNorm, LayerNorm2d, LayerNormFunction, layer_norm, layer_norm_reference
 from .recurrent import (
     LayerNormGRU,
     LayerNormGRUCell,
@@ -14,6 +14,7 @@ from .recurrent import (
 from .rms import RMSNorm, RMSNormFunction, rms_norm, rms_norm_reference
 
 __all__ = [
+    "EPS",
     "TABLE_1",
     "AdaptiveLayerNorm",
     "GroupNorm",

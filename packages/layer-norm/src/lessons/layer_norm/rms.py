@@ -25,6 +25,9 @@ def rms_norm_reference(
     return (normalized if weight is None else normalized * weight).to(x.dtype)
 
 
+MANY = 1 << 16  # numbers; for fewer the call of a function in Python costs more than it saves
+
+
 class RMSNormFunction(torch.autograd.Function):
     """RMSNorm over the last dimension, with its gradient: fewer passes over memory on a CPU.
 
@@ -98,12 +101,13 @@ def rms_norm(
         raise ValueError(f"weight is {tuple(weight.shape)}, and should be {shape}")
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps must be at least 0 or None, got {eps}")
-    ours = x.device.type == "cpu" and len(shape) == 1 and weight is not None
+    ours = x.device.type == "cpu" and x.numel() >= MANY and len(shape) == 1 and weight is not None
     # torch.compile fuses torch's operations by itself.
     compiling = torch.compiler.is_compiling()
     if ours and x.dtype not in NARROW and x.dtype == weight.dtype and not compiling:
         eps = torch.finfo(x.dtype).eps if eps is None else eps
-        return RMSNormFunction.apply(x, weight, eps)[0]
+        function = RMSNormFunction.apply if torch.is_grad_enabled() else RMSNormFunction.forward
+        return function(x, weight, eps)[0]
     if weight is not None and x.dtype != weight.dtype:  # as under autocast
         return rms_norm_reference(x, shape, weight, eps)
     return torch.rms_norm(x, shape, weight, eps)
