@@ -52,7 +52,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         (template, "copy the template's files into packages, again"),
     ):
         made = command(run, "+", what)
-        made.add_argument("--mnist", action="store_true", help="with the reader of MNIST")
+        for name, what in (("ladder", "experiment of the ladder"), ("mnist", "reader of MNIST")):
+            made.add_argument(f"--{name}", dest="optional", action="append_const", default=[],
+                              const=f"{name}.py", help=f"with the {what}")  # fmt: skip
     command(check, "*", "check that packages (default: all) keep the contract")
     command(sync, "*", "fill the excerpts and tables of READMEs (default: of all packages)")
     return parser.parse_args(argv)
@@ -105,7 +107,7 @@ def fetch(args, console: Console, root: Path, chosen: list[Topic], records) -> i
 def new(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
     """Make packages."""
     for topic in chosen:
-        package = scaffold.new(root, topic, records, args.mnist)
+        package = scaffold.new(root, topic, records, args.optional)
         console.print(f"{package} is made; now: uv lock, and CONTRIBUTING.md", soft_wrap=True)
     return 0
 
@@ -113,7 +115,7 @@ def new(args, console: Console, root: Path, chosen: list[Topic], records) -> int
 def template(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
     """Copy the template's files."""
     for topic in chosen:
-        changed = scaffold.copy_template(root / "packages" / topic.slug, topic, args.mnist)
+        changed = scaffold.copy_template(root / "packages" / topic.slug, topic, args.optional)
         console.print(f"{topic.slug}: {', '.join(changed) or 'nothing to do'}", soft_wrap=True)
     return 0
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from .bibliography import Record
@@ -13,7 +14,7 @@ HEADINGS = (
     "The problem", "The idea", "The mathematics", "The implementation", "What we measured",
     "What it changed", "Use it", "Exercises", "Read on",
 )  # fmt: skip
-OPTIONAL = ("mnist.py",)  # only where it is used
+OPTIONAL = ("ladder.py", "mnist.py")  # only where they are used
 
 
 def shared(topic: Topic) -> dict[str, Path]:
@@ -24,18 +25,18 @@ def shared(topic: Topic) -> dict[str, Path]:
     return files | {"LICENSE": TEMPLATE / "LICENSE"}
 
 
-def copy_template(package: Path, topic: Topic, mnist: bool = False) -> list[str]:
+def copy_template(package: Path, topic: Topic, optional: Collection[str] = ()) -> list[str]:
     """Copy the template's files into a package; return the paths of those that this changed.
 
     Args:
         package: the package's folder.
         topic: its topic.
-        mnist: whether to copy the reader of MNIST even if the package has not used it so far.
+        optional: those of `OPTIONAL` to copy even if the package has not used them so far.
     """
     changed = []
     for name, path in shared(topic).items():
         copy = package / name
-        if path.name in OPTIONAL and not (mnist or copy.exists()):
+        if path.name in OPTIONAL and not (path.name in optional or copy.exists()):
             continue
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,9 @@ def copy_template(package: Path, topic: Topic, mnist: bool = False) -> list[str]
     return changed
 
 
-def new(root: Path, topic: Topic, records: dict[str, Record], mnist: bool = False) -> Path:
+def new(
+    root: Path, topic: Topic, records: dict[str, Record], optional: Collection[str] = ()
+) -> Path:
     """Make ``packages/<slug>`` and return it.
 
     Raises:
@@ -59,7 +62,7 @@ def new(root: Path, topic: Topic, records: dict[str, Record], mnist: bool = Fals
     source = making / "src" / "lessons" / topic.module
     try:
         source.mkdir(parents=True)
-        copy_template(making, topic, mnist)
+        copy_template(making, topic, optional)
         titles = " and ".join(f"“{records[key].title}”" for key in topic.papers)
         (source / "__init__.py").write_text(f'"""{topic.title}."""\n', encoding="utf-8")
         (source / "py.typed").touch()
