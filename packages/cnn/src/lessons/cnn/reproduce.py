@@ -41,7 +41,7 @@ def connected(pixels, hidden, outputs_squashed=True):
 # 1989: few weights
 
 
-def train_zip(run, net, many, passes, lr, seed, constant=True):
+def train_zip(run, net, many, passes, lr, seed):
     """Train on 16 by 16 images as in 1989; return the error rates."""
     sets = for_zip(run)
     x, y = (tensor[:many] for tensor in sets["train"])
@@ -50,7 +50,7 @@ def train_zip(run, net, many, passes, lr, seed, constant=True):
     model = model.to(run.device)
     *_, done = fit(
         model, x, y, loss_signs, track=run.track,
-        schedule=[lr] * passes if constant else falling(passes, lr),
+        schedule=[lr] * passes,
         batch_size=run.pick(test=10, default=10, full=20),
         curvature_patterns=run.pick(test=10, default=100, full=500),
         generator=torch.Generator().manual_seed(seed),
@@ -74,7 +74,7 @@ def races(run):
     for many, passes in few(run):
         result[str(many)] = {}
         for net in NETS:
-            settings = {"net": net, "many": many, "passes": passes, "constant": False}
+            settings = {"net": net, "many": many, "passes": passes}
             lr = tuned(run, train_zip, grid, **settings) if len(grid) > 1 else grid[0]
             rows = [run.trial(train_zip, lr=lr, **settings, seed=s) for s in seeds]
             result[str(many)][net] = {"lr": lr} | {
@@ -99,8 +99,8 @@ def zip_codes(run):
     holds = mean(zips) <= 0.05 + 2 * sampling and clearly_less(zips, linear)
     return Finding(
         HOLDS if holds else NOT_SEEN,
-        ran=f"{many:,} images of {named(run)}, {passes} passes, diagonal second-order rates "
-        f"that fall as in 1998, {len(zips)} seeds, {count:,} test images.",
+        ran=f"{many:,} images of {named(run)}, {passes} passes, diagonal second-order rates with "
+        f"a constant η, {len(zips)} seeds, {count:,} test images.",
         measured=f"Test error {percent(zips, 2)}, training error "
         f"{percent(result['zip']['train'], 2)}; a linear classifier: {percent(linear)}.",
         numbers=result,
@@ -149,11 +149,15 @@ def constrained_nets(run):
     return Finding(
         HOLDS if holds else NOT_SEEN,
         ran=f"Four nets of 9,760, 9,355, 80,110 and 2,570 weights on {named(run)} at 16 by 16, "
-        "with targets of ±1, diagonal second-order rates that fall as in 1998, η by a validation "
-        f"set, {len(result[sizes[0]]['zip']['test'])} seeds.",
+        "with targets of ±1, diagonal second-order rates, a constant η by a validation set, "
+        f"{len(result[sizes[0]]['zip']['test'])} seeds.",
         measured=f"Test error, {listed}.",
         numbers=result,
-        between=apart(run, "These are not the zip codes; the margins are ours."),
+        between=apart(
+            run,
+            "These digits are centred and of one size, so that where a stroke lies tells a fully "
+            "connected net something; those of the post office came segmented from envelopes.",
+        ),
     )
 
 
