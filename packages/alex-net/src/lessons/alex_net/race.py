@@ -14,9 +14,13 @@ from .recipe import AlexSGD
 FOUR_LAYERS = tuple(Conv(kernels, 5, padding=2, pool=True) for kernels in (16, 16, 32))
 
 
-def race_data(run) -> str:
-    """Return what is raced on: images on which 25% error is not reached at once."""
-    return run.pick(test="shapes", default="shapes", full="clothes")
+def conditions(run) -> list[tuple[str, str]]:
+    """Return on what is raced, images and pixels: raw as in §2, standardized for contrast."""
+    both = [("shapes", "raw"), ("shapes", "standardized")]
+    return run.pick(
+        test=both, default=both,
+        full=[("shapes", "raw"), ("clothes", "raw"), ("clothes", "standardized")],
+    )  # fmt: skip
 
 
 def race_size(run, data: str) -> tuple[int, int]:
@@ -76,9 +80,9 @@ def race(run, data, pixels, activation, lr, seed):
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)  # wide enough that the best is at no end
 
 
-def best_races(run, pixels: str) -> dict[str, dict]:
+def best_races(run, data: str, pixels: str) -> dict[str, dict]:
     """Return the races of each nonlinearity at the learning rate that is best for it."""
-    data, found = race_data(run), {}
+    found = {}
     for activation in ("relu", "tanh"):
         rates = RATES[run.pick(test=slice(1, 2), default=slice(1, 4), full=slice(None))]
         tuned = {}
@@ -99,18 +103,19 @@ def steps_of(run, result: dict) -> int:
 
 
 def draw_race(figure, numbers):
-    """Draw training errors against steps, as in Fig. 1: raw pixels left, standardized right."""
-    for axes, pixels in zip(figure.subplots(1, 2, sharey=True), ("raw", "standardized")):
+    """Draw training errors against steps, as in Fig. 1, a panel for each condition."""
+    panels = figure.subplots(1, len(numbers["races"]), sharey=True)
+    for axes, (where, found) in zip(panels, numbers["races"].items()):
         for activation, color, style in (("relu", BLUE, "-"), ("tanh", RED, "--")):
-            for i, result in enumerate(numbers[pixels][activation]["races"]):
+            for i, result in enumerate(found[activation]["races"]):
                 steps = [10 * (k + 1) for k in range(len(result["curve"]))]
                 label = {"relu": "ReLU", "tanh": "tanh"}[activation] if i == 0 else None
                 errors = [100 * error for error in result["curve"]]
                 axes.plot(steps, errors, style, color=color, lw=1.2, label=label)
         axes.axhline(25, color=MUTED, lw=0.8)
-        axes.set(title=f"{pixels} pixels", xlabel="step")
-    figure.axes[0].set_ylabel("training error (%)")
-    figure.axes[0].legend()
+        axes.set(title=where.replace(", ", "\n"), xlabel="step")
+    panels[0].set_ylabel("training error (%)")
+    panels[-1].legend()
 
 
 @claim(
@@ -121,32 +126,37 @@ def draw_race(figure, numbers):
     draw_race,
 )
 def relu_is_faster(run):
-    """Compare the steps on raw centred pixels, as in §2; standardized pixels for contrast.
+    """Judge by the steps on raw pixels of colour images, which is next to the paper's race.
 
-    1.5 times is the least that one might call "several times faster" than noise between learning
-    rates, which are a factor of three apart.
+    Three times, half of the paper's six, would pass.
     """
-    races = {pixels: best_races(run, pixels) for pixels in ("raw", "standardized")}
-    ratios, said = {}, []
-    for pixels, found in races.items():
+    races, ratios, said = {}, {}, []
+    for data, pixels in conditions(run):
+        where = f"{WHAT[data].split(' of')[0]}, {pixels} pixels"
+        found = races[where] = best_races(run, data, pixels)
         steps = {a: [steps_of(run, r) for r in found[a]["races"]] for a in found}
-        ratios[pixels] = mean(steps["tanh"]) / mean(steps["relu"])
-        more = any(r["steps"] is None for r in found["tanh"]["races"])
+        ratios[where] = mean(steps["tanh"]) / mean(steps["relu"])
+        shown = {
+            a: ("more than " if any(r["steps"] is None for r in found[a]["races"]) else "")
+            + f"{mean(steps[a]):.0f}"
+            for a in found
+        }
         said.append(
-            f"{pixels} pixels: ReLU {mean(steps['relu']):.0f} steps (learning rate "
-            f"{found['relu']['lr']}), tanh {'more than ' if more else ''}{mean(steps['tanh']):.0f} "
-            f"({found['tanh']['lr']}), {'more than ' if more else ''}{ratios[pixels]:.1f} times"
+            f"{where}: ReLU {shown['relu']} steps (learning rate {found['relu']['lr']}), tanh "
+            f"{shown['tanh']} ({found['tanh']['lr']}), {ratios[where]:.1f} times"
         )
-    reached = all(r["steps"] for r in races["raw"]["relu"]["races"])
-    count, batch = race_size(run, race_data(run))
+    first = next(iter(races))
+    reached = all(r["steps"] for r in races[first]["relu"]["races"])
+    sizes = {data: race_size(run, data) for data, _ in conditions(run)}
+    listed = " or ".join(f"{count:,} images ({WHAT[data]})" for data, (count, _) in sizes.items())
     return Finding(
-        HOLDS if reached and ratios["raw"] >= 1.5 else NOT_SEEN,
-        ran=f"Three convolutional layers (5×5; 16, 16, 32 kernels; pooling 3/2) and the classes on "
-        f"{count:,} images ({WHAT[race_data(run)]}), batches of {batch}, no regularization; "
-        "weights N(0, 0.01) for raw centred pixels (0 to 255, §2), else scaled by the number of "
-        "inputs; "
-        f"{len(races['raw']['relu']['races'])} seed(s).",
+        HOLDS if reached and ratios[first] >= 3 else NOT_SEEN,
+        ran=f"Three convolutional layers (5×5; 16, 16, 32 kernels; pooling 3/2) and the classes; "
+        f"{listed}; batches of {next(iter(sizes.values()))[1]}, no regularization; weights "
+        "N(0, 0.01) for raw centred pixels (0 to 255, §2), else scaled by the number of inputs; "
+        f"{len(races[first]['relu']['races'])} seed(s).",
         measured=". ".join(said) + ".",
-        numbers=races | {"ratios": ratios},
-        between="The images are far simpler than CIFAR-10's.",
+        numbers={"races": races, "ratios": ratios},
+        between="Both kinds of images are far simpler than CIFAR-10's: 25% error is a matter of "
+        "hundreds of steps, over which the two have little time to draw apart.",
     )
