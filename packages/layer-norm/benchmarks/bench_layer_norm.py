@@ -24,7 +24,7 @@ parser.add_argument("--seconds", type=float, default=2.0, help="how long each is
 parser.add_argument("--device", default="cpu")
 args = parser.parse_args()
 
-ROUNDS = 8
+ROUNDS = 12
 
 
 def compare(title, calls):
@@ -33,12 +33,12 @@ def compare(title, calls):
     for _ in range(ROUNDS):
         for name, call in calls.items():
             timer = benchmark.Timer("call()", globals={"call": call}, num_threads=args.threads)
-            times[name] += timer.blocked_autorange(min_run_time=args.seconds / ROUNDS).times
-    medians = {name: sorted(values)[len(values) // 2] for name, values in times.items()}
-    base = next(iter(medians.values()))
+            times[name].append(timer.blocked_autorange(min_run_time=args.seconds / ROUNDS).median)
+    best = {name: min(values) for name, values in times.items()}  # the least disturbed turn
+    base = next(iter(best.values()))
     print(f"{title}: ms, and of torch's")
-    for name, median in medians.items():
-        print(f"  {name:34} {1e3 * median:9.3f}  {median / base:5.2f}")
+    for name, seconds in best.items():
+        print(f"  {name:34} {1e3 * seconds:9.3f}  {seconds / base:5.2f}")
 
 
 def both(title, x, modules, gradients):

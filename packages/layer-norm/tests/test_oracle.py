@@ -8,8 +8,10 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import (
     BertConfig,
+    BertModel,
     CLIPTextConfig,
     GPT2Config,
+    GPT2Model,
     RobertaConfig,
     T5Config,
     ViTConfig,
@@ -172,3 +174,10 @@ def test_the_epsilons_are_those_of_the_released_models():
         vit = timm.models.VisionTransformer(embed_dim=8, depth=1, num_heads=1)
     theirs = from_configs | {"vit (timm)": vit.norm.eps}
     assert theirs == EPS
+
+
+def test_bert_base_and_the_smallest_gpt_2_have_25_layer_norms():
+    with torch.device("meta"):
+        nets = BertModel(BertConfig(), add_pooling_layer=False), GPT2Model(GPT2Config())
+    for net in nets:
+        assert sum(isinstance(module, nn.LayerNorm) for module in net.modules()) == 25

@@ -14,6 +14,7 @@ from lessons.layer_norm import (
     LayerNormRNN,
     LayerNormRNNCell,
 )
+from lessons.layer_norm.exact import blank_steps
 
 CELLS = [LayerNormRNNCell, LayerNormLSTMCell, LayerNormGRUCell]
 NETWORKS = [LayerNormRNN, LayerNormLSTM, LayerNormGRU]
@@ -160,6 +161,13 @@ def test_the_gains_begin_at_one_and_with_the_supplements_zero_nothing_is_learned
     h.sum().backward()
     assert swapped.weight_ih.grad.abs().max() == 0
     assert swapped.weight_hh.grad.abs().max() == 0
+
+
+def test_blank_steps_from_a_zero_state_make_gradients_explode():
+    # There σ = 0, every norm multiplies by 1/√ε = 316, and there are two of them in a step.
+    first, later = blank_steps(0, 2), blank_steps(0, 8)
+    assert later["LSTM"] < first["LSTM"]
+    assert later["layer-normalized"] > 1e18 * first["layer-normalized"]
 
 
 def count(module):
