@@ -16,11 +16,11 @@ FOUR_LAYERS = tuple(Conv(kernels, 5, padding=2, pool=True) for kernels in (16, 1
 
 def conditions(run) -> list[tuple[str, str]]:
     """Return on what is raced, images and pixels: raw as in §2, standardized for contrast."""
-    both = [("shapes", "raw"), ("shapes", "standardized")]
     return run.pick(
-        test=both, default=both,
+        test=[("shapes", "raw"), ("shapes", "standardized")],
+        default=[("shapes", "raw")],
         full=[("shapes", "raw"), ("clothes", "raw"), ("clothes", "standardized")],
-    )  # fmt: skip
+    )
 
 
 def race_size(run, data: str) -> tuple[int, int]:
@@ -104,7 +104,7 @@ def steps_of(run, result: dict) -> int:
 
 def draw_race(figure, numbers):
     """Draw training errors against steps, as in Fig. 1, a panel for each condition."""
-    panels = figure.subplots(1, len(numbers["races"]), sharey=True)
+    panels = figure.subplots(1, len(numbers["races"]), sharey=True, squeeze=False)[0]
     for axes, (where, found) in zip(panels, numbers["races"].items()):
         for activation, color, style in (("relu", BLUE, "-"), ("tanh", RED, "--")):
             for i, result in enumerate(found[activation]["races"]):
