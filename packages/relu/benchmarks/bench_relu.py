@@ -17,7 +17,7 @@ parser.add_argument("--seconds", type=float, default=3.0, help="how long each is
 parser.add_argument("--device", default="cpu")
 args = parser.parse_args()
 
-ROUNDS = 15
+ROUNDS = 41
 FAMILIES: list[dict[str, nn.Module]] = [
     {
         "torch.nn.ReLU": nn.ReLU(),

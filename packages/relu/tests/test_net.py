@@ -308,3 +308,24 @@ def test_depth_halves_a_rectifiers_mean_square_with_weights_of_variance_one_over
     weight = torch.randn(1000, 1000, generator=generator) / math.sqrt(1000)
     ratio = (torch.relu(x @ weight).square().mean() / x.square().mean()).item()
     assert ratio == pytest.approx(0.5, rel=0.02)
+
+
+def test_the_net_of_the_drawing_has_twenty_pieces():
+    """On a grid 19 of them show; the smallest, of area 1e-6, in a window of its own."""
+    generator = torch.Generator().manual_seed(4)
+    net = DeepRectifierNet(DeepRectifierNetConfig((2, 5, 5, 1)), generator)
+    for p in net.parameters():
+        if p.dim() == 1:
+            p.data.normal_(0, 0.35, generator=generator)
+    net = net.double()
+    assert count_regions_2d(net, -1, 1, 400) == 19
+    axis = torch.linspace(-1, 1, 400, dtype=torch.float64)
+    x, y = (
+        torch.linspace(*ends, 100, dtype=torch.float64)
+        for ends in ((-0.536, -0.531), (0.419, 0.425))
+    )
+    points = torch.cat([torch.cartesian_prod(axis, axis), torch.cartesian_prod(x, y)])
+    patterns = activation_pattern(net, points).unique(dim=0)
+    assert len(patterns) == 20
+    for on in ((1, 0, 0, 1, 1, 0, 0, 1, 1, 1), (0, 1, 1, 0, 0, 0, 1, 0, 1, 1)):  # at A, at B
+        assert (patterns == torch.tensor(on).bool()).all(1).any()
