@@ -133,6 +133,17 @@ def test_a_bias_before_the_norm_has_no_effect_and_no_gradient():
     assert gradient.abs().max() < 1e-12
 
 
+def test_weights_before_the_norm_are_orthogonal_to_their_gradient_and_only_grow():
+    u, dy = draw(20, 5), draw(20, 4, seed=1)
+    weight = draw(5, 4, seed=2).requires_grad_()
+    y = batch_norm(u @ weight, training=True, eps=1e-300)
+    (gradient,) = torch.autograd.grad((y * dy).sum(), weight)
+    assert (weight * gradient).sum(0).abs().max() < 1e-12  # for each unit by itself
+    stepped = weight - 0.1 * gradient
+    grown = stepped.square().sum() - weight.square().sum()
+    torch.testing.assert_close(grown, 0.01 * gradient.square().sum())
+
+
 def test_dropout_before_the_norm_raises_its_variance_in_training():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200_000, generator=generator) + 2
