@@ -29,7 +29,7 @@ def quadratic(make, steps: int = 200, scale: float = 1.0) -> torch.Tensor:
 
 @claim(
     "C6a",
-    "later: Loshchilov and Hutter 2019, Prop. 1",
+    "later: Loshchilov and Hutter 2019, abstract",
     "Under plain gradient descent an L2 penalty and decoupled decay are the same; with momentum "
     "they are not.",
 )
@@ -54,7 +54,7 @@ def same_under_sgd(run):
 
 @claim(
     "C6b",
-    "later: Loshchilov and Hutter 2019, §2",
+    "later: a consequence of Adam's step",
     "Where the loss has no gradient, Adam with L2 shrinks every weight by about η a step whatever "
     "λ is; decoupled decay shrinks it by the factor 1 − ηλ.",
 )
@@ -91,7 +91,7 @@ def no_gradient(run):
 
 @claim(
     "C6c",
-    "later: Loshchilov and Hutter 2019, §2, Prop. 2",
+    "later: Loshchilov and Hutter 2019",
     "Under Adam with L2 a weight with large gradients decays less; under decoupled decay all "
     "weights decay alike.",
 )
@@ -214,7 +214,7 @@ def draw_maps(figure, numbers):
 
 @claim(
     "C6d",
-    "later: Loshchilov and Hutter 2019, §4.2, Figs 1, 2",
+    "later: Loshchilov and Hutter 2019, abstract",
     "Under Adam the best decay depends less on the learning rate if it is decoupled.",
     draw_maps,
 )
@@ -239,7 +239,7 @@ def decoupled_choice(run):
 
 @claim(
     "C6e",
-    "later: Loshchilov and Hutter 2019, §4.3",
+    "later: Loshchilov and Hutter 2019, abstract",
     "Adam generalizes better with decoupled decay than with L2, each with its best rate and λ.",
 )
 def decoupled_generalizes(run):

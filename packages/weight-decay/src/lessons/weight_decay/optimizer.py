@@ -41,7 +41,7 @@ class WeightDecay(optim.Optimizer):
     The state dict is the wrapped optimizer's, with λ where torch has it. That of SGD or AdamW with
     their own decay can be loaded, and ours into theirs. Parameters without gradient do not decay.
 
-    Source: eqs 1, 2; Loshchilov and Hutter 2019, Algorithms 1 and 2.
+    Source: eqs 1, 2; Loshchilov and Hutter 2019.
     """
 
     def __init__(
@@ -251,7 +251,7 @@ def norm_schedule(lam_norm: float, batch: int, n: int, epochs: int) -> float:
     Raises:
         ValueError: λ is negative, or one of the counts is not positive.
 
-    Source: Loshchilov and Hutter 2019, Appendix B.1.
+    Source: Loshchilov and Hutter 2019.
     """
     check_lam(lam_norm, "lam_norm")
     for name, value in (("batch", batch), ("n", n), ("epochs", epochs)):
