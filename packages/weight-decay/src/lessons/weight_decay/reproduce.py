@@ -304,8 +304,8 @@ def draw_students(figure, numbers):
 )
 def hidden_units(run):
     """Train students of random teachers, 20-5-1, from the teacher on."""
-    draws = run.pick(test=2, default=8, full=30)
-    sizes = run.pick(test=[60], default=[150, 300], full=[60, 150, 300])
+    draws = run.pick(test=2, default=30)
+    sizes = run.pick(test=[60], default=[300], full=[60, 150, 300])
     noises = run.pick(test=[0.01], default=[0.01, 0.5], full=[0.0001, 0.01, 0.5])
     cells: list[dict[str, Any]] = []
     for sigma2 in noises:
@@ -444,7 +444,7 @@ def draw_figure_2(figure, numbers):
     draw_figure_2,
 )
 def trained_network(run):
-    """Compare after the last epoch, at one learning rate for both, as the paper does."""
+    """Compare after the last epoch, at one learning rate for both."""
     found, seeds = figure_2(run, RATE)
     results = [against(cell, "final F") for cell in found.values()]
     holds = all(wins >= 0.8 * seeds and gain > 2 * error for gain, error, _, wins in results)
