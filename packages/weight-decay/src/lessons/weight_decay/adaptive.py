@@ -167,7 +167,7 @@ def slopes(cells: dict, rates: list[float], lams: list[float], seeds: int) -> li
 
 def measured_maps(run):
     """Return both heat maps: mean F and error over seeds, slopes, and the best of each."""
-    seeds = run.pick(test=2, default=2, full=5)
+    seeds = run.pick(test=2, default=3, full=5)
     rates, decays = grids(run)
     found = {"rates": rates, "seeds": seeds}
     for mode, lams in decays.items():
