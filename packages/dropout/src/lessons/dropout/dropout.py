@@ -55,7 +55,9 @@ class MaskFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients):
         """Return dy · mask · scale."""
-        return MaskFunction.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None
+        # Calling through autograd costs as much as the arithmetic of a small layer.
+        call = MaskFunction.apply if torch.is_grad_enabled() else MaskFunction.forward
+        return call(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None
 
 
 def keep_mask(
@@ -63,12 +65,12 @@ def keep_mask(
 ) -> Tensor:
     """Draw ones with probability 1 − p, else zeros.
 
-    Random bits are what dropout costs on a CPU, and torch's ``bernoulli_`` spends 32 or 64 of
-    them on a number. Here a 64-bit draw serves for four numbers, each 1 where its 16 bits, as an
-    integer, are below (1 − p)·2¹⁶; or for eight, where 8 bits are enough for p to be exact. The
-    probability is thereby rounded to a multiple of 2⁻¹⁶: it is off by at most 2⁻¹⁷. Where
-    that would matter, with p or 1 − p below 2⁻⁸, on other devices and in compiled code, it
-    is torch's.
+    Random bits are what dropout costs on a CPU, and torch's ``bernoulli_`` makes a draw for each
+    number. Here a 64-bit draw serves for four numbers, each 1 where its 16 bits, as an integer,
+    are below (1 − p)·2¹⁶; or for eight, where 8 bits are enough for p to be exact. The
+    probability is thereby rounded to a multiple of 2⁻¹⁶: it is off by at most 2⁻¹⁷. Where that
+    would matter, with p or 1 − p below 2⁻⁸, on other devices, for few numbers and in compiled
+    code, the mask is torch's.
 
     Args:
         shape: of the mask.
@@ -129,15 +131,15 @@ def dropout(
     Source: §4, §5.1, §10.
     """
     plain = mode == "inverted" and noise == "bernoulli"
-    fast = x.device.type == "cpu" and (generator or shape or x.numel() >= MANY)
+    fast = generator or (x.device.type == "cpu" and x.numel() >= MANY)
     if plain and torch.compiler.is_compiling() and not (generator or shape):
         return F.dropout(x, p, training, inplace)  # the compiler draws and multiplies in one pass
+    if plain and not fast and shape is None and x.is_floating_point() and 0 <= p <= 1:
+        return F.dropout(x, p, training, inplace)
     check(x, p, training, mode, noise, generator, shape)
     if p == 0 or not training:
         unscaled = p == 0 or mode == "inverted" or noise == "gaussian"
         return x if unscaled else x.mul_(1 - p) if inplace else x * (1 - p)
-    if plain and not fast and not generator and not shape:
-        return F.dropout(x, p, True, inplace)
     size = x.shape if shape is None else tuple(shape)
     if noise == "gaussian":
         factor = torch.empty(size, dtype=x.dtype, device=x.device)

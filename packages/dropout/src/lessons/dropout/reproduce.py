@@ -253,6 +253,14 @@ def regularizers(run):
     )
 
 
+def percent_ticks(axes):
+    """Label a logarithmic axis of per cents with plain numbers, those within its limits."""
+    low, high = axes.get_ylim()
+    ticks = [t for t in (1, 2, 3, 5, 10, 20, 30, 50, 90) if low <= t <= high]
+    axes.set_yticks(ticks, [str(t) for t in ticks])
+    axes.set_yticks([], minor=True)
+
+
 def draw_data(figure, numbers):
     """Draw errors with and without dropout against the number of cases, and the gain."""
     figure.set_size_inches(6.4, 2.9)
@@ -263,6 +271,7 @@ def draw_data(figure, numbers):
         left.errorbar(cases, [100 * m for m in means], [100 * e for e in errors], fmt="o-", ms=3,
                       color=color, label=f"{label} dropout")  # fmt: skip
     left.set(xscale="log", yscale="log", xlabel="training cases", ylabel="test error (%)")
+    percent_ticks(left)
     left.legend()
     gains = numbers["gain"]
     right.errorbar(cases, [100 * g for g, _ in gains], [100 * s for _, s in gains], fmt="o-", ms=3,
@@ -470,7 +479,7 @@ def ridge(run):
     for p in (0.1, 0.5, 0.8):
         masks, weight = thinned_masks(10, p)
         # Each case has its own mask; the sum over cases of the mean is the mean of the sum.
-        losses = (y - torch.einsum("nd,md,d->mn", X, masks, w)).square()
+        losses = (y - torch.einsum("cf,mf,f->mc", X, masks, w)).square()
         exact = (weight @ losses).sum()
         formula = marginal_loss(X, y, w, p)
         best = marginal_linear(X, y, p).requires_grad_()
@@ -505,6 +514,7 @@ def draw_retention(figure, numbers):
         axes.errorbar(RETAIN, [100 * m for m in means], [100 * e for e in errors], fmt="o-", ms=3,
                       color=color, label=label)  # fmt: skip
     axes.set(xlabel="probability of retaining a unit", ylabel="test error (%)", yscale="log")
+    percent_ticks(axes)
     axes.legend()
 
 
