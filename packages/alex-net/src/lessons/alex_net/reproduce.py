@@ -53,6 +53,9 @@ def semantic_neighbours(run):
     said = f"Shapes: {percent(layer)} in the layer, {percent(pixels)} in pixels, {ratio:.1f} times."
     numbers = {"layer": layer, "pixels": pixels}
     if run.scale == "full":
+        short = [run.trial(alike, **settings | {"steps": 800}, seed=s) for s in run.seeds(3)]
+        numbers["short"] = [r["precision_layer"] for r in short]
+        said += f" After 800 steps only {percent(numbers['short'])} in the layer."
         settings |= {"data": "clothes", "count": 60_000, "steps": 400}
         other = run.trial(alike, **settings, seed=run.seed)
         said += (

@@ -305,7 +305,7 @@ def draw_students(figure, numbers):
 def hidden_units(run):
     """Train students of random teachers, 20-5-1, from the teacher on."""
     draws = run.pick(test=2, default=30)
-    sizes = run.pick(test=[60], default=[300], full=[60, 150, 300])
+    sizes = run.pick(test=[120], default=[300], full=[60, 150, 300])
     noises = run.pick(test=[0.01], default=[0.01, 0.5], full=[0.0001, 0.01, 0.5])
     cells: list[dict[str, Any]] = []
     for sigma2 in noises:
@@ -316,28 +316,30 @@ def hidden_units(run):
                 errors.index(min(errors))], "unfinished": value["unfinished"]})  # fmt: skip
             gains = [row[0] - row[4] for row in value["F"]]
             cells[-1]["gain"] = [mean(gains), standard_error(gains)]
-    # "Strictly true only for small errors": small noise, and patterns enough that the student
-    # stays near the teacher, which takes p well above the 111 weights. A factor of 2 is the grid's.
-    small = [cell for cell in cells if cell["sigma2"] <= 0.01 and cell["p"] == sizes[-1]]
+    # "Strictly true only for small errors": small noise, and more patterns than the 111 weights,
+    # so that they hold the student near the teacher. A factor of 2 is the grid's.
+    small = [c for c in cells if c["sigma2"] <= 0.01 and c["p"] > n_weights(20, 5)]
     holds = all(0.5 <= cell["best"] <= 2 for cell in small)
     best = "; ".join(
         f"σ² = {sigma2:g}: "
         + ", ".join(f"{c['best']:g} at p = {c['p']}" for c in cells if c["sigma2"] == sigma2)
         for sigma2 in noises
     )
-    last = small[-1]
+    last = next(c for c in reversed(cells) if c["sigma2"] == 0.01)
     return Finding(
         HOLDS if holds else NOT_SEEN,
         ran=f"Teacher and student 20-5-1 with tanh, {n_weights(20, 5)} weights N(0, 1), so u² = 1; "
-        f"Gauss–Newton from the teacher on; {draws} draws. Judged at σ² ≤ 0.01, p = {sizes[-1]}.",
+        f"Gauss–Newton from the teacher on; {draws} draws. Judged at σ² ≤ 0.01 and p > "
+        f"{n_weights(20, 5)}.",
         measured=f"Best λ in units of σ²/u², of {FACTORS}: {best}. At σ² = 0.01, p = {last['p']}: "
         f"F/σ² = {last['F'][4] / 0.01:.3f} at λ = σ²/u² and {last['F'][0] / 0.01:.3f} without "
         f"decay, a gain of {last['gain'][0] / 0.01:.3f} ± {last['gain'][1] / 0.01:.3f}. Not at a "
         f"minimum: at most {100 * max(c['unfinished'] for c in small):.0f}% of those judged, "
         f"{100 * max(c['unfinished'] for c in cells):.0f}% of any cell.",
         numbers={"cells": cells},
-        between="Where patterns are few or noise is large the student leaves the teacher's "
-        "neighbourhood, which the paper excludes.",
+        between="How small the noise has to be, and for how many patterns, the paper does not say. "
+        "With 150 of them for 111 weights the expansion around the teacher fails at a noise at "
+        "which with 300 it still serves.",
     )
 
 
@@ -421,6 +423,17 @@ def setting(run, found, seeds) -> str:
     )
 
 
+def last_epoch(run, found, seeds) -> dict[str, Any]:
+    """Return verdict and words on F after the last epoch: four of five seeds, two errors."""
+    results = [against(cell, "final F") for cell in found.values()]
+    holds = all(wins >= 0.8 * seeds and gain > 2 * error for gain, error, _, wins in results)
+    return {
+        "verdict": HOLDS if holds else NOT_SEEN,
+        "ran": setting(run, found, seeds),
+        "measured": f"F after the last epoch, none → decay: {told(found, 'final F')}.",
+    }
+
+
 def draw_figure_2(figure, numbers):
     """Draw Fig. 2: F against n, after the last epoch and at the lowest; the error rate beside."""
     left, right = figure.subplots(1, 2)
@@ -446,12 +459,8 @@ def draw_figure_2(figure, numbers):
 def trained_network(run):
     """Compare after the last epoch, at one learning rate for both."""
     found, seeds = figure_2(run, RATE)
-    results = [against(cell, "final F") for cell in found.values()]
-    holds = all(wins >= 0.8 * seeds and gain > 2 * error for gain, error, _, wins in results)
     return Finding(
-        HOLDS if holds else NOT_SEEN,
-        ran=setting(run, found, seeds),
-        measured=f"F after the last epoch, none → decay: {told(found, 'final F')}.",
+        **last_epoch(run, found, seeds),
         numbers=found,
         between="These images are easier than the pronunciation of English.",
     )
@@ -505,12 +514,8 @@ def error_rate(run):
 def tuned_rates(run):
     """Compare after the last epoch, each with the rate that its validation images prefer."""
     found, seeds = figure_2(run)
-    results = [against(cell, "final F") for cell in found.values()]
-    holds = all(wins >= 0.8 * seeds and gain > 2 * error for gain, error, _, wins in results)
     return Finding(
-        HOLDS if holds else NOT_SEEN,
-        ran=setting(run, found, seeds),
-        measured=f"F after the last epoch, none → decay: {told(found, 'final F')}.",
+        **last_epoch(run, found, seeds),
         numbers={n: cell["cells"] for n, cell in found.items()},
         between="The paper does not say how it chose its rate, and gives every curve 300 epochs. A "
         "rate so small that the epochs end before the noise is learned is early stopping.",
