@@ -92,7 +92,7 @@ license-files = ["LICENSE"]
 dependencies = ["numpy>=2", "torch>=2.6"]
 
 [project.optional-dependencies]
-demo = ["matplotlib>=3.9", "rich>=13.7"]
+demo = ["matplotlib>=3.9", "rich>=13.7", "scipy>=1.13"]
 test = ["hypothesis>=6.100", "lessons-{topic.slug}[demo]", "pytest>=8"]
 
 [build-system]
