@@ -13,20 +13,24 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from . import reproduce
-from .claims import Claim, Run
+from .. import claims as package
+from .claim import Claim
+from .run import Run
 
-TOPIC = Path(__file__).parent.name.replace("_", "-")
-COMMITTED = Path(__file__).parents[3] / "results" / "claims.json"
-COLOR = {"holds": "green", "refuted": "magenta", "not seen at this scale": "yellow"}
+TOPIC = Path(__file__).parents[1].name.replace("_", "-")
+COMMITTED = Path(__file__).parents[4] / "results" / "claims.json"
+COLOR = {
+    "holds": "green", "refuted": "magenta", "not seen at this scale": "yellow",
+    "undecided": "yellow",
+}  # fmt: skip
 
 
 def main(argv: list[str], console: Console | None = None) -> int:
     """Run ``python -m lessons.<topic>``; return the exit status (0: the run completed)."""
-    commands, console = getattr(reproduce, "COMMANDS", {}), console or Console()
+    commands, console = getattr(package, "COMMANDS", {}), console or Console()
     if argv and argv[0] in commands:
         return commands[argv[0]](argv[1:])
-    args, run, claims = arguments(argv, reproduce.CLAIMS, commands)
+    args, run, claims = arguments(argv, package.CLAIMS, commands)
     if args.list:
         for claim in claims:
             console.print(f"{claim.id:4} {escape(claim.says)} [dim]{escape(claim.source)}[/]")
@@ -71,7 +75,9 @@ def main(argv: list[str], console: Console | None = None) -> int:
 
 def arguments(argv, claims, commands) -> tuple[argparse.Namespace, Run, list[Claim]]:
     """Parse the command line; a wrong one ends the program with a message."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__[:77])
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__.removesuffix('.lab')}", description=__doc__[:77]
+    )
     parser.epilog = f"also: {', '.join(commands)} (each has --help)" if commands else None
     flag = parser.add_argument
     flag("--full", action="store_true", help="the long version, on the paper's own kind of data")
