@@ -117,6 +117,29 @@ def test_cached_keys_and_values_give_the_same_result(pieces):
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("pieces", [[1] * 6, [3, 1, 2], [2, 4]])
+def test_a_mask_is_kept_when_positions_are_added_to_a_cache(pieces):
+    attention = MultiHeadAttention(8, num_heads=2).double()
+    x, hidden = torch.randn(2, 6, 8).double(), torch.ones(2, 1, 1, 6, dtype=torch.bool)
+    hidden[0, ..., :2] = False  # padding on the left
+    whole = attention(x, mask=hidden, is_causal=True)
+    cache, parts, end = KeyValueCache(2, 6, attention), [], 0
+    for part in x.split(pieces, 1):
+        end += part.shape[1]
+        parts.append(attention(part, mask=hidden[..., :end], is_causal=True, cache=cache))
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-12, rtol=0)
+
+
+def test_a_mask_that_forgets_what_is_in_the_cache_is_named():
+    attention = MultiHeadAttention(8, num_heads=2)
+    cache = KeyValueCache(1, 4, attention)
+    attention(torch.randn(1, 3, 8), is_causal=True, cache=cache)
+    with pytest.raises(ValueError, match="must cover the 4 positions so far, the 3 in the cache"):
+        attention(
+            torch.randn(1, 1, 8), mask=torch.ones(1, 1, 1, 1) > 0, is_causal=True, cache=cache
+        )
+
+
 def test_dropped_weights_are_scaled_up_and_only_in_training():
     attention = MultiHeadAttention(8, num_heads=2, dropout=0.5)
     x = torch.randn(1, 50, 8)
@@ -139,6 +162,10 @@ def test_padding_is_hidden_as_a_key():
         (
             lambda: scaled_dot_product_attention(*qkv(), torch.ones(5, 6) > 0),
             r"\(2, 1, 1, 7\) or \(5, 7\).*got \(5, 6\)",
+        ),
+        (
+            lambda: scaled_dot_product_attention(*qkv(), is_causal=True),
+            r"is_causal needs as many keys as queries, got \(Q, K\) \(5, 7\)",
         ),
     ],
 )

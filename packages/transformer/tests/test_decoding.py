@@ -106,6 +106,22 @@ def test_neighbours_in_a_batch_do_not_matter():
         assert alone.ids[0].tolist() == together.ids[row, : alone.ids.shape[1]].tolist()
 
 
+def test_rows_that_only_pad_the_vocabulary_are_never_generated():
+    for seed in range(3):
+        model, src = small(seed, vocab_size=11, pad_vocab_multiple=64), sources(seed) % 11
+        src[:, 0] = 5
+        model.tgt_embedding.weight.data[11:] *= 50  # the likeliest, if they could be chosen
+        found = (
+            greedy(model, src, 8),
+            beam_search(model, src, max_len=8).ids,
+            sample(model, src, max_len=8, generator=torch.Generator().manual_seed(seed)),
+        )
+        assert all(ids.max() < 11 for ids in found)
+        logits = model(src, src)
+        assert logits.shape[-1] == 11
+        torch.testing.assert_close(logits.softmax(-1).sum(-1), torch.ones(src.shape))
+
+
 def test_length_penalty():
     assert length_penalty(1, 0.6) == 1
     assert length_penalty(7, 0.6) == pytest.approx(2**0.6)

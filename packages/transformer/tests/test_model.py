@@ -253,10 +253,21 @@ def test_vocabularies_are_padded_to_a_multiple():
     assert count_parameters(config) - count_parameters(PRESETS["base"]) == 56 * 512
 
 
+def test_an_id_of_a_row_that_only_pads_the_vocabulary_is_named():
+    with pytest.raises(ValueError, match="src has id 21, the vocabulary V=20"):
+        small(pad_vocab_multiple=8)(torch.tensor([[21]]), ids(1, 2))
+
+
+def test_maps_are_complete_while_gradient_checkpointing_trains():
+    model = small(gradient_checkpointing=True).train()
+    maps = model.attention_maps(ids(1, 3), ids(1, 4))
+    assert [len(kind) for kind in (maps.encoder, maps.decoder, maps.cross)] == [2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("src", "tgt", "error", "message"),
     [
-        (torch.tensor([[3, 20]]), ids(1, 2), ValueError, "src has id 20, the vocabulary V=20"),
+        (torch.tensor([[3, 20]]), ids(1, 2), ValueError, "src has id 20, the vocabulary V=20 ids"),
         (ids(1, 2), torch.tensor([[-1, 4]]), ValueError, "tgt has id -1"),
         (torch.ones(1, 2), ids(1, 2), TypeError, "src must hold integer token ids.*float32"),
         (ids(3), ids(1, 2), ValueError, r"src must have shape \(batch, length\), got \(3,\)"),
@@ -280,6 +291,7 @@ def test_a_bad_mask_is_named():
         ({"num_heads": 5}, r"d_model \(16\) must be divisible by num_heads \(5\)"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"norm": "both"}, "norm must be one of .* got 'both'"),
+        ({"activation": "tanh"}, "activation must be one of .* got 'tanh'"),
         ({"src_vocab_size": 9}, "share_embeddings needs one vocabulary"),
         ({"d_model": 15, "num_heads": 3}, "d_model must be even"),
     ],

@@ -17,7 +17,14 @@ from .training import (
     noam_lr,
     noam_schedule,
 )
-from .weights import from_marian, from_torch_transformer, load, to_marian, to_torch_transformer
+from .weights import (
+    from_marian,
+    from_torch_transformer,
+    load,
+    save,
+    to_marian,
+    to_torch_transformer,
+)
 
 __all__ = [
     "PRESETS",
@@ -43,6 +50,7 @@ __all__ = [
     "noam_schedule",
     "padding_mask",
     "sample",
+    "save",
     "scaled_dot_product_attention",
     "shift_matrix",
     "to_marian",

@@ -38,11 +38,14 @@ def scaled_dot_product_attention(
         may look at nothing gets zeros.
 
     Raises:
-        ValueError: a mask that is not boolean or does not broadcast to (B, H, Q, K).
+        ValueError: a mask that is not boolean or does not broadcast to (B, H, Q, K), or
+            ``is_causal`` with another number of keys than of queries.
 
     Source: §3.2.1, eq. 1; the mask: §3.2.3.
     """
     shape_BHQK = (*query_BHQD.shape[:-1], key_BHKD.shape[-2])
+    if is_causal and shape_BHQK[-2] != shape_BHQK[-1]:
+        raise ValueError(f"is_causal needs as many keys as queries, got (Q, K) {shape_BHQK[-2:]}")
     if is_causal and (mask is not None or need_weights):
         causal_QK = causal_mask(shape_BHQK[-1], query_BHQD.device)
         mask, is_causal = causal_QK if mask is None else mask & causal_QK, False
@@ -164,7 +167,8 @@ class MultiHeadAttention(nn.Module):
         Args:
             query_BQM: (B, Q, d_model).
             memory_BKM: (B, K, d_model); default: the queries themselves (self-attention).
-            mask: bool, broadcastable to (B, H, Q, K); True where a query may look.
+            mask: bool, broadcastable to (B, H, Q, K); True where a query may look. With a cache of
+                earlier positions K counts these too.
             is_causal: position i looks at positions 0…i only.
             cache: self-attention: positions before these; grows by these. Attention to a memory:
                 its keys and values, which are then not computed.
@@ -172,6 +176,9 @@ class MultiHeadAttention(nn.Module):
 
         Returns:
             (B, Q, d_model).
+
+        Raises:
+            ValueError: a mask that does not fit the queries and keys.
 
         Source: §3.2.2, §3.2.3.
         """
@@ -182,10 +189,16 @@ class MultiHeadAttention(nn.Module):
             if cache is not None:
                 past = cache.length
                 key_value = cache.append(*key_value)
+                if past and mask is not None and mask.shape[-1] != cache.length:
+                    raise ValueError(
+                        f"mask must cover the {cache.length} positions so far, the {past} in the "
+                        f"cache included; got shape {tuple(mask.shape)}"
+                    )
                 if is_causal and past:  # the new positions are the last rows of the causal mask
                     is_causal = False
                     if query_BQM.shape[1] > 1:
-                        mask = causal_mask(cache.length, query_BQM.device)[past:]
+                        later_QK = causal_mask(cache.length, query_BQM.device)[past:]
+                        mask = later_QK if mask is None else mask & later_QK
         else:
             n, bias = self.splits[0], self.in_proj.bias
             query_BQX = F.linear(

@@ -27,7 +27,8 @@ class TransformerConfig:
     dropout: float = 0.1  # of sub-layers' outputs and of the embeddings' sums (§5.4)
     attention_dropout: float = 0.0  # tensor2tensor: 0.1
     activation_dropout: float = 0.0  # tensor2tensor: 0.1
-    activation: Literal["relu", "swish"] = "relu"  # Marian's released models: swish
+    # The paper: relu. Marian's released models: swish. torch.nn.Transformer also has gelu.
+    activation: Literal["relu", "swish", "gelu"] = "relu"
     norm: Literal["post", "pre"] = "post"  # later code moved to "pre"
     final_norm: bool | None = None  # after each stack; None: only where norm is "pre"
     norm_eps: float = 1e-5  # the paper gives none; tensor2tensor: 1e-6
@@ -55,7 +56,7 @@ class TransformerConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         choices = {
-            "activation": ("relu", "swish"),
+            "activation": ("relu", "swish", "gelu"),
             "norm": ("post", "pre"),
             "positions": ("sinusoidal", "learned"),
         }

@@ -167,7 +167,7 @@ def beam_search(
     if alpha < 0:
         raise ValueError(f"alpha must not be negative, got {alpha}")
     c, limit_B = model.config, _limits(model, src_BS, max_len)
-    b, steps, v = len(src_BS), int(limit_B.max()), model.vocab_size
+    b, steps, v = len(src_BS), int(limit_B.max()), c.vocab_size
     device = src_BS.device
     # The K rows of a source look at the same memory: it is encoded once.
     memory_BSM, mask = _encode(model, src_BS)

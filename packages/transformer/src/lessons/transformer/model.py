@@ -16,6 +16,10 @@ from .attention import KeyValueCache, MultiHeadAttention, padding_mask
 from .config import PRESETS, TransformerConfig, round_up
 from .positions import LearnedPositionalEmbedding, SinusoidalPositionalEncoding
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu, "swish": F.silu, "gelu": F.gelu,
+}  # fmt: skip
+
 
 class PositionwiseFeedForward(nn.Module):
     r"""Two linear maps with a ReLU between, the same at each position.
@@ -26,7 +30,10 @@ class PositionwiseFeedForward(nn.Module):
         d_model: width of input and result.
         d_ff: width between.
         dropout: after the activation, in training; the paper has none there.
-        activation: "relu", or "swish" as in Marian's released models.
+        activation: "relu"; "swish" as in Marian's released models; "gelu".
+
+    Raises:
+        ValueError: an unknown activation.
 
     Source: §3.3, eq. 2.
     """
@@ -36,7 +43,9 @@ class PositionwiseFeedForward(nn.Module):
     ) -> None:
         super().__init__()
         self.linear1, self.linear2 = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
-        self.dropout, self.activation = dropout, F.relu if activation == "relu" else F.silu
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {(*ACTIVATIONS,)}, got {activation!r}")
+        self.dropout, self.activation = dropout, ACTIVATIONS[activation]
 
     def forward(self, x_BTM: Tensor) -> Tensor:
         """Map (B, T, d_model) to the same shape."""
@@ -133,7 +142,7 @@ class Encoder(nn.Module):
     def forward(self, x_BSM: Tensor, mask: Tensor | None = None, maps: list | None = None):
         """Map embedded sources (B, S, d_model) to the memory, of the same shape."""
         for layer in self.layers:
-            if self.checkpointing and self.training:
+            if self.checkpointing and self.training and maps is None:
                 x_BSM = checkpoint(layer, x_BSM, mask, use_reentrant=False)
             else:
                 x_BSM = layer(x_BSM, mask, maps)
@@ -195,7 +204,7 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Map embedded targets (B, T, d_model) to states of the same shape."""
         for i, layer in enumerate(self.layers):
-            if self.checkpointing and self.training and cache is None:
+            if self.checkpointing and self.training and cache is None and maps[0] is None:
                 x_BTM = checkpoint(layer, x_BTM, memory_BSM, memory_mask, mask, use_reentrant=False)
             else:
                 caches = (None, None) if cache is None else cache.layers[i]
@@ -328,10 +337,12 @@ class Transformer(nn.Module):
         return self._encode(src_BS, src_mask)[0]
 
     def _encode(self, src_BS, src_mask=None, maps=None) -> tuple[Tensor, Tensor]:
+        c = self.config
         embedding = self.tgt_embedding if self.src_embedding is None else self.src_embedding
-        self._check("src", src_BS, embedding, 0)
+        size = c.vocab_size if c.share_embeddings else c.src_vocab_size or c.vocab_size
+        self._check("src", src_BS, size, 0)
         if src_mask is None:
-            src_mask = padding_mask(src_BS, self.config.pad_id)
+            src_mask = padding_mask(src_BS, c.pad_id)
         x_BSM = self._embed(src_BS, embedding, self.src_positions, 0)
         return self.encoder(x_BSM, src_mask, maps), src_mask
 
@@ -350,7 +361,7 @@ class Transformer(nn.Module):
             tgt_BT: target ids shifted right; with a cache only those not yet in it.
             memory_BSM: what ``encode`` returned.
             src_mask: (B, 1, 1, S); None: all of the memory may be looked at.
-            tgt_mask: as for ``forward``.
+            tgt_mask: as for ``forward``; with a cache over all positions so far, those in it too.
             cache: of ``start_cache``; grows by these positions.
             maps: two lists, to which each layer's weights (self, cross) are appended.
 
@@ -359,7 +370,7 @@ class Transformer(nn.Module):
             ValueError: ids outside the vocabulary, a wrong shape, or more positions than learned.
         """
         start = 0 if cache is None else cache.length
-        self._check("tgt", tgt_BT, self.tgt_embedding, start)
+        self._check("tgt", tgt_BT, self.config.vocab_size, start)
         x_BTM = self._embed(tgt_BT, self.tgt_embedding, self.tgt_positions, start)
         return self.decoder(x_BTM, memory_BSM, src_mask, tgt_mask, cache, maps)
 
@@ -368,10 +379,17 @@ class Transformer(nn.Module):
         return DecoderCache(self.decoder, memory_BSM, max_len, copies)
 
     def project(self, states_BTM: Tensor) -> Tensor:
-        """Return the logits (…, V) of states (…, d_model)."""
+        """Return the logits (…, V) of states (…, d_model).
+
+        Rows that only pad the vocabulary to a multiple take part in the product, which is what
+        they are for, and not in the result: no such id exists.
+        """
         matrix = self.tgt_embedding.weight if self.output is None else self.output.weight
         logits_BTV = F.linear(states_BTM, matrix)
-        return logits_BTV if self.output_bias is None else logits_BTV + self.output_bias
+        if self.output_bias is not None:
+            logits_BTV = logits_BTV + self.output_bias
+        v = self.config.vocab_size
+        return logits_BTV if v == self.vocab_size else logits_BTV[..., :v]
 
     @torch.no_grad()
     def attention_maps(self, src_BS: Tensor, tgt_BT: Tensor) -> AttentionMaps:
@@ -388,7 +406,7 @@ class Transformer(nn.Module):
         where_T = torch.arange(start, start + ids_BT.shape[1], device=ids_BT.device)
         return self.dropout(x_BTM + positions(where_T, x_BTM.dtype))
 
-    def _check(self, name, ids_BT, embedding, start) -> None:
+    def _check(self, name, ids_BT, vocab_size, start) -> None:
         if ids_BT.is_floating_point() or ids_BT.dtype in (torch.bool, torch.complex64):
             raise TypeError(f"{name} must hold integer token ids, got {ids_BT.dtype}")
         if ids_BT.dim() != 2:
@@ -402,8 +420,6 @@ class Transformer(nn.Module):
         if torch.compiler.is_compiling() or ids_BT.device.type != "cpu" or not ids_BT.numel():
             return
         low, high = (int(bound) for bound in torch.aminmax(ids_BT))
-        if low < 0 or high >= embedding.num_embeddings:
+        if low < 0 or high >= vocab_size:
             worst = low if low < 0 else high
-            raise ValueError(
-                f"{name} has id {worst}, the vocabulary V={embedding.num_embeddings} ids from 0"
-            )
+            raise ValueError(f"{name} has id {worst}, the vocabulary V={vocab_size} ids from 0")

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .config import TransformerConfig
 from .model import Decoder, Encoder, Transformer
+from .positions import SinusoidalPositionalEncoding
 
 # In order: what stands in a Marian name, what stands in ours. {q,k,v}_proj become one in_proj.
 MARIAN = [
@@ -44,6 +46,7 @@ def from_marian(
 
     Sizes come from the shapes. Marian differs from the paper in biases on the projections, swish,
     sines before cosines, a bias on the logits, and a decoder that starts with the padding id.
+    Embeddings and output matrix may be one or several, as the state dict has them.
 
     Args:
         state: names and tensors of ``MarianMTModel.state_dict()``, or ``load(path)``.
@@ -56,24 +59,40 @@ def from_marian(
         The model, in eval mode.
 
     Raises:
-        ValueError: names that are missing or unexpected, or wrong shapes, all in one message.
+        ValueError: names that are missing or unexpected, or wrong shapes, all in one message; or
+            positions that are not Marian's sinusoids.
 
     Source: Junczys-Dowmunt et al. 2018 (Marian); transformers' ``MarianMTModel``.
     """
     if "model.shared.weight" not in state:
         raise ValueError("state has no 'model.shared.weight': not a Marian model with shared ids")
+    check_tensors(state)
     shared = state["model.shared.weight"]
+    if shared.dim() != 2:
+        raise ValueError(f"model.shared.weight must be a matrix, got shape {tuple(shared.shape)}")
     pad_id = len(shared) - 1 if pad_id is None else pad_id
-    fc1 = state.get("model.encoder.layers.0.fc1.weight", torch.empty(1))
+    # One matrix under four names in OPUS-MT; each is read, since nothing says that it must be one.
+    source = state.get("model.encoder.embed_tokens.weight", shared)
+    target = state.get("model.decoder.embed_tokens.weight", shared)
+    output = state.get("lm_head.weight", target)
+    fc1 = state.get("model.encoder.layers.0.fc1.weight", torch.empty(1, 1))
     config = TransformerConfig(
-        vocab_size=len(shared), d_model=shared.shape[1], d_ff=len(fc1), num_heads=num_heads,
+        vocab_size=len(target), d_model=shared.shape[1], d_ff=fc1.shape[0] if fc1.dim() else 1,
+        num_heads=num_heads, src_vocab_size=len(source) if len(source) != len(target) else None,
         num_encoder_layers=_count(state, r"model\.encoder\.layers\.(\d+)\."),
         num_decoder_layers=_count(state, r"model\.decoder\.layers\.(\d+)\."),
         activation=activation, attention_bias=True, output_bias=True,  # type: ignore
         position_layout="concat", pad_id=pad_id, bos_id=pad_id, eos_id=eos_id,
+        share_embeddings=torch.equal(source, target), tie_output=torch.equal(output, target),
     )  # fmt: skip
-    ours = {"output_bias": state.get("final_logits_bias", torch.zeros(len(shared))).flatten()}
-    ours["tgt_embedding.weight"] = shared
+    for side in ("encoder", "decoder"):
+        _check_sinusoids(state.get(f"model.{side}.embed_positions.weight"), config.d_model, side)
+    bias = state.get("final_logits_bias", target.new_zeros(len(target)))
+    ours = {"output_bias": bias.flatten(), "tgt_embedding.weight": target}
+    if not config.share_embeddings:
+        ours["src_embedding.weight"] = source
+    if not config.tie_output:
+        ours["output.weight"] = output
     known = ("shared", "embed_tokens", "embed_positions", "lm_head", "final_logits_bias")
     for name, tensor in state.items():
         if not any(part in name for part in known):
@@ -101,9 +120,9 @@ def to_marian(model: Transformer, max_positions: int = 512) -> dict[str, Tensor]
     """
     c = model.config
     form = {
-        "share_embeddings": True, "tie_output": True, "attention_bias": True, "norm": "post",
-        "output_bias": True, "positions": "sinusoidal", "position_layout": "concat",
-        "position_spacing": "paper", "scale_embeddings": True,
+        "attention_bias": True, "norm": "post", "output_bias": True, "positions": "sinusoidal",
+        "position_layout": "concat", "position_spacing": "paper", "scale_embeddings": True,
+        "share_embeddings": True, "pad_vocab_multiple": 1,
     }  # fmt: skip
     wrong = {name: getattr(c, name) for name, want in form.items() if getattr(c, name) != want}
     if wrong or isinstance(model.encoder.norm, nn.LayerNorm):
@@ -111,7 +130,8 @@ def to_marian(model: Transformer, max_positions: int = 512) -> dict[str, Tensor]
     shared = model.tgt_embedding.weight.detach()
     theirs = {f"model.{n}.weight": shared for n in
               ("shared", "encoder.embed_tokens", "decoder.embed_tokens")}  # fmt: skip
-    theirs["lm_head.weight"] = shared
+    output = shared if model.output is None else model.output.weight.detach()
+    theirs["lm_head.weight"] = output
     table = model.src_positions(torch.arange(max_positions), torch.float64).to(shared)
     for side in ("encoder", "decoder"):
         theirs[f"model.{side}.embed_positions.weight"] = table
@@ -151,23 +171,50 @@ def from_torch_transformer(module: nn.Transformer) -> tuple[Encoder, Decoder]:
         module: with ``batch_first=True`` it computes what ours do.
 
     Raises:
-        ValueError: names that are missing or unexpected, or wrong shapes, all in one message.
+        ValueError: names that are missing or unexpected, or wrong shapes, all in one message; an
+            activation that ours have not; or layers that differ from one another.
     """
-    layer = module.encoder.layers[0]
-    config = TransformerConfig(
-        d_model=module.d_model, num_heads=module.nhead, d_ff=layer.linear1.out_features,
-        num_encoder_layers=len(module.encoder.layers),
-        num_decoder_layers=len(module.decoder.layers),
-        dropout=layer.dropout.p, attention_dropout=layer.self_attn.dropout,
-        activation_dropout=layer.dropout.p, norm="pre" if layer.norm_first else "post",
-        final_norm=module.encoder.norm is not None, norm_eps=layer.norm1.eps,
-        attention_bias=layer.self_attn.in_proj_bias is not None,
-    )  # fmt: skip
     state = {_rename(name, TORCH): tensor for name, tensor in module.state_dict().items()}
     with torch.device("meta"):
-        modules = {"encoder": Encoder(config), "decoder": Decoder(config)}
+        modules = {
+            "encoder": Encoder(_config_of(module.encoder, module.d_model)),
+            "decoder": Decoder(_config_of(module.decoder, module.d_model)),
+        }
     both = _load(nn.ModuleDict(modules), state)
     return both["encoder"].train(module.training), both["decoder"].train(module.training)
+
+
+def _config_of(stack: Any, d_model: int) -> TransformerConfig:
+    """Return what a stack of torch.nn.Transformer computes, as ours is told."""
+    forms = [_form(layer) for layer in stack.layers]
+    for i, form in enumerate(forms):
+        if form != forms[0]:
+            raise ValueError(f"layers must be of one form, got {forms[0]} and, layer {i}, {form}")
+    return TransformerConfig(
+        d_model=d_model, num_encoder_layers=len(forms), num_decoder_layers=len(forms),
+        final_norm=stack.norm is not None, **forms[0],
+    )  # fmt: skip
+
+
+def _form(layer: Any) -> dict[str, Any]:
+    """Return what a layer of torch.nn.Transformer computes besides its weights."""
+    known = {F.relu: "relu", torch.relu: "relu", F.gelu: "gelu", F.silu: "swish"}
+    activation, kind = layer.activation, None
+    if isinstance(activation, nn.Module):
+        plain_gelu = isinstance(activation, nn.GELU) and activation.approximate == "none"
+        kind = "relu" if isinstance(activation, nn.ReLU) else "gelu" if plain_gelu else None
+        kind = "swish" if isinstance(activation, nn.SiLU) else kind
+    else:
+        kind = known.get(activation)
+    if kind is None:
+        raise ValueError(f"activation must be relu, gelu or silu, got {activation}")
+    return {
+        "num_heads": layer.self_attn.num_heads, "d_ff": layer.linear1.out_features,
+        "dropout": layer.dropout.p, "activation_dropout": layer.dropout.p,
+        "attention_dropout": layer.self_attn.dropout, "activation": kind,
+        "norm": "pre" if layer.norm_first else "post", "norm_eps": layer.norm1.eps,
+        "attention_bias": layer.self_attn.in_proj_bias is not None,
+    }  # fmt: skip
 
 
 def to_torch_transformer(encoder: Encoder, decoder: Decoder) -> dict[str, Tensor]:
@@ -185,25 +232,58 @@ def to_torch_transformer(encoder: Encoder, decoder: Decoder) -> dict[str, Tensor
 def load(path: str | os.PathLike) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file, or from one that ``torch.save`` wrote.
 
-    The latter is read with ``weights_only=True``: nothing in it is executed.
+    The latter is read with ``weights_only=True``: nothing in it is executed. Wrappers are undone:
+    a state dict under "state_dict" or "model", names that begin with "module." or "_orig_mod.".
 
     Raises:
         OSError: no such file.
+        ValueError: the file holds no state dict, or cannot be read; names the file.
     """
     path = Path(path)
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Damaged files raise half a dozen types, and torch's text advises to execute the file.
+        why = "it holds more than weights" if "weights_only" in str(error) else "it is damaged"
+        raise ValueError(f"{path} holds no weights that can be read: {why}") from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not state:
+        raise ValueError(f"{path} holds no state dict, but {type(state).__name__}")
+    check_tensors(state, str(path))
+    for prefix in ("module.", "_orig_mod.", "module."):
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return dict(state)
+
+
+def check_tensors(state: Mapping[Any, Any], where: str = "state") -> None:
+    """Raise a ValueError unless all names are text and all values tensors."""
+    wrong = [f"{k!r}: {type(v).__name__}" for k, v in state.items()
+             if not isinstance(k, str) or not isinstance(v, Tensor)]  # fmt: skip
+    if wrong:
+        raise ValueError(f"{where} must map names to tensors, got {'; '.join(wrong[:5])}")
 
 
 def save(
     path: str | os.PathLike, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a state dict as safetensors, atomically."""
+    """Write a state dict as safetensors, atomically; a tensor under two names is written twice."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors, seen = {}, set()
+    for name, tensor in state.items():
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
     save_file(tensors, temporary, metadata)
     os.replace(temporary, path)
 
@@ -214,6 +294,18 @@ def _rename(name: str, rules: list[tuple[str, str]]) -> str:
     return name
 
 
+def _check_sinusoids(table: Tensor | None, d_model: int, side: str) -> None:
+    """Raise a ValueError where a stored table is not the sinusoids that are computed instead."""
+    if table is None:
+        return
+    encoding = SinusoidalPositionalEncoding(d_model, "concat")
+    fits = table.dim() == 2 and table.shape[1] == d_model
+    wanted = encoding(torch.arange(len(table)), torch.float64) if fits else None
+    # Half precision rounds a sine by up to 1/256.
+    if wanted is None or (table.cpu().double() - wanted).abs().max() > 0.01:
+        raise ValueError(f"model.{side}.embed_positions.weight is not a table of sinusoids")
+
+
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     found = (re.match(pattern, name) for name in state)
     return 1 + max((int(match[1]) for match in found if match), default=0)
@@ -222,6 +314,7 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 def _load(module: Any, state: Mapping[str, Tensor]) -> Any:
     """Load strictly into a module on the meta device; the tensors become its own copies."""
     wanted = module.state_dict()
+    check_tensors(state)
     wrong = [f"missing {name}" for name in sorted(wanted.keys() - state.keys())]
     wrong += [f"unexpected {name}" for name in sorted(state.keys() - wanted.keys())]
     wrong += [
@@ -232,6 +325,10 @@ def _load(module: Any, state: Mapping[str, Tensor]) -> Any:
     if wrong:
         raise ValueError(f"state dict does not fit: {'; '.join(wrong)}")
     like = next(iter(state.values()))
+    kinds = {(tensor.dtype, tensor.device) for tensor in state.values()}
+    if len(kinds) > 1 or not like.is_floating_point():
+        found = "; ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+        raise ValueError(f"tensors must be of one floating-point type and device, got {found}")
     module.to(like.dtype).to_empty(device=like.device)
     module.load_state_dict(state)
     return module
