@@ -13,7 +13,7 @@ import pypdf
 import pytest
 
 from lessons.papers import __main__ as command_line
-from lessons.papers import bibliography, contract, imports, pdf, readme, scaffold, topics
+from lessons.papers import bibliography, claims, contract, imports, pdf, readme, scaffold, topics
 
 ROOT = Path(__file__).parents[2]
 DRAWING = (
@@ -53,7 +53,26 @@ class Descent:
 
 RECORDS = bibliography.load(ROOT)
 DNN = topics.load(ROOT)["dnn"]
-CLAIMS = [["C1", "§1, Table 1", "Our method ends lower than the baseline.", True]]
+WORDS = {
+    "id": "C1",
+    "kind": "claim",
+    "source": "§1, Table 1",
+    "says": "Our method ends lower than the baseline.",
+    "quotes": "Our method usually reaches a lower loss than the baseline.",
+    "asks": "The loss after training, with both methods from the same weights on the same data.",
+    "holds_if": "the 95% interval of (ours − baseline) lies below 0 nats",
+    "fails_if": "it lies above",
+    "paper": "0.1 against 0.2 nats",
+    "full_only": False,
+}
+DECLARED = claims.declared
+CLAIMS = [WORDS | {"draws": True}]
+FOUND = {
+    "verdict": "holds", "ran": "5 seeds", "measured": "0.1 against 0.3", "between": "",
+    "would_decide": "", "ours": "−0.25 ± 0.12 nats", "numbers": {}, "timings": {},
+    "rests_on": {"mean": -0.25, "low": -0.37, "high": -0.13, "n": 5, "side": "below", "line": 0},
+    "figure": "C1.svg", "seconds": 1.0, "machine": "x86_64",
+}  # fmt: skip
 
 
 def make_root(folder):
@@ -70,8 +89,10 @@ def make_root(folder):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A repository without packages, which is the current folder."""
+    """A repository without packages, which is the current folder; its claims are the scaffold's."""
     monkeypatch.chdir(tmp_path)
+    # Importing the real ones imports torch, which each time takes seconds.
+    monkeypatch.setattr(claims, "declared", lambda root, topics: {t.module: CLAIMS for t in topics})
     return make_root(tmp_path)
 
 
@@ -88,12 +109,7 @@ def finished(tmp_path_factory):
     (package / "idea.svg").write_text(DRAWING)
     (package / "results").mkdir()
     (package / "results" / "C1.svg").write_text(DRAWING)
-    record = {
-        "id": "C1", "source": "§1, Table 1", "says": "Our method ends lower than the baseline.",
-        "verdict": "holds", "ran": "3 seeds", "measured": "0.1 against 0.2", "between": "",
-        "numbers": {}, "timings": {}, "figure": "C1.svg", "seconds": 1.0, "machine": "x86_64",
-    }  # fmt: skip
-    content = {"run": "full, seed 0, cpu", "claims": [record]}
+    content = {"run": "full, seed 0, cpu", "claims": [WORDS | FOUND]}
     (package / "results" / "claims.json").write_text(json.dumps(content))
     text = (package / "README.md").read_text()
     text = re.sub(r"\nWhat “.*\n", f"\n{'word ' * 100}\n", text)
@@ -108,7 +124,8 @@ def finished(tmp_path_factory):
     drawn = '<!-- [[[cog figure("C1", "both losses, by seed") ]]] -->\n<!-- [[[end]]] -->'
     text = text.replace("\n## What it changed", f"\n{drawn}\n\n## What it changed")
     (package / "README.md").write_text(text)
-    readme.sync(package / "README.md", root)
+    for name, generate in readme.generated(package, root, DNN, CLAIMS).items():
+        readme.write(package / name, generate())
     paper = pypdf.PdfWriter()
     paper.add_blank_page(468, 666)
     sources = pdf.fingerprint(package, root, DNN, RECORDS)
@@ -153,12 +170,15 @@ def test_a_scaffold_lacks_only_what_is_unwritten_and_is_well_formed(root, capsys
     table = tomllib.loads((package / "pyproject.toml").read_text())["tool"]["lessons"]
     assert table == topics.load(root)["dnn"].table
     assert table["order"] == 1
-    assert not (package / "src" / "lessons" / "dnn" / "mnist.py").exists()
+    lab = package / "src" / "lessons" / "dnn" / "lab"
+    assert {path.name for path in lab.iterdir()} >= {"claim.py", "statistics.py", "runner.py"}
 
 
-def test_a_scaffold_of_two_words_has_its_module_and_the_reader_if_asked(root):
-    assert command("new", "alex-net", "--mnist") == 0
-    assert (root / "packages" / "alex-net" / "src" / "lessons" / "alex_net" / "mnist.py").exists()
+def test_a_scaffold_of_two_words_has_its_module(root):
+    assert command("new", "alex-net") == 0
+    assert (
+        root / "packages" / "alex-net" / "src" / "lessons" / "alex_net" / "lab" / "run.py"
+    ).exists()
     text = (root / "packages" / "alex-net" / "pyproject.toml").read_text()
     assert tomllib.loads(text)["tool"]["uv"]["build-backend"]["module-name"] == "lessons.alex_net"
 
@@ -174,8 +194,7 @@ def test_new_overwrites_nothing(root, capsys):
 
 
 def test_a_finished_package_keeps_the_contract(root, package, capsys, monkeypatch):
-    assert contract.claims_of(root, [DNN]) == {"dnn": CLAIMS}
-    monkeypatch.setattr(contract, "claims_of", lambda root, topics: {"dnn": CLAIMS})
+    assert DECLARED(root, [DNN]) == {"dnn": CLAIMS}
     assert command("check", "dnn") == 0
     assert "dnn: as agreed" in capsys.readouterr().out
 
@@ -215,7 +234,7 @@ def prose(old, new):
     return replace("README.md", old, new)
 
 
-def claims(old, new):
+def results(old, new):
     return replace("results/claims.json", old, new)
 
 
@@ -228,8 +247,7 @@ BREAKS = [
     (remove("LICENSE"), "LICENSE: missing: python -m lessons.papers template dnn"),
     (remove("tests/test_step.py"), "tests: no test_<file>.py"),
     (add("src/lessons/__init__.py", ""), "hides the other packages' modules"),
-    (add(f"{SOURCE}/runner.py", "\n"), "runner.py: differs from the template"),
-    (add(f"{SOURCE}/mnist.py", "\n"), "mnist.py: differs from the template"),
+    (add(f"{SOURCE}/lab/runner.py", "\n"), "runner.py: differs from the template"),
     # metadata
     (project("year = 1986", "year = 1987"), "tool.lessons.year is 1987, and should be 1986"),
     (project("order = 1", "order = 2"), "tool.lessons.order is 2"),
@@ -243,7 +261,7 @@ BREAKS = [
     (add(f"{SOURCE}/step.py", "from lessons.adam import Adam\n"), "imports a sibling"),
     (add("tests/test_step.py", "from lessons import adam\n"), "imports a sibling, lessons.adam"),
     (add(f"{SOURCE}/step.py", "import rich\n"), "imports rich, which is no runtime dependency"),
-    (add(f"{SOURCE}/extra.py", "import scipy\n"), "scipy, which the dependencies or extra"),
+    (add(f"{SOURCE}/extra.py", "import pandas\n"), "pandas, which the dependencies or extra"),
     (add("tests/test_step.py", "import transformers\n"), "which the extra test must declare"),
     # the explanation
     (prose("# Deep", "Deep"), "does not begin with a title"),
@@ -260,22 +278,22 @@ BREAKS = [
     (prose("    return x - scaled", "    return x + scaled"), "not in step"),
     (replace(f"{SOURCE}/step.py", "x - scaled", "x + scaled"), "not in step"),
     (replace(f"{SOURCE}/step.py", "def step", "def stride"), "it has RATES, stride, Descent"),
-    (claims("0.1 against", "0.3 against"), "not in step"),
+    (results("0.1 against 0.3", "0.1 against 0.4"), "CLAIMS.md: not in step"),
     # the results
-    (claims("full, seed", "default, seed"), "not from a full run"),
-    (claims("holds", "true"), "the verdict is 'true'"),
-    (claims("holds", "not seen at this scale"), "does not say what stands between"),
-    (claims("C1", "C9"), "C1 has not been measured"),
-    (claims("Our method", "Their method"), "C1 says something else"),
-    (claims("0.1 against 0.2", "lower"), "no number"),
-    (claims("{", "", ), "is not what the runner writes"),
+    (results("full, seed", "default, seed"), "not from a full run"),
+    (results("holds", "true"), "the verdict is 'true'"),
+    (results("holds", "not seen at this scale"), "does not say what stands between"),
+    (results("C1", "C9"), "C1 has not been measured"),
+    (results("Our method", "Their method"), "C1: says differs"),
+    (results("0.1 against 0.3", "lower"), "no number"),
+    (results("{", "", ), "is not what the runner writes"),
     (remove("results/C1.svg"), "C1.svg: missing"),
-    (replace(f"{SOURCE}/reproduce.py", "CLAIMS = ", "CLAIM = "), "reproduce.py cannot be imported"),
+    (replace(f"{SOURCE}/claims/__init__.py", "CLAIMS =", "CLAIM ="), "claims: cannot be imported"),
     # the typeset paper
     (remove("paper.pdf"), "paper.pdf: missing"),
     (lambda package: (package / "paper.pdf").write_text("paper"), "paper.pdf: is no PDF"),
     (prose("word word", "word words"), "is older than its sources: nox -s papers -- dnn"),
-    (claims("full, seed 0", "full, seed 1"), "paper.pdf: is older"),
+    (results("full, seed 0", "full, seed 1"), "paper.pdf: is older"),
     (project('version = "0.1.0"', 'version = "0.2.0"'), "paper.pdf: is older"),
     (replace("idea.svg", "loss", "gain"), "paper.pdf: is older"),
     (replace("results/C1.svg", "loss", "gain"), "paper.pdf: is older"),
@@ -290,9 +308,9 @@ BREAKS = [
 
 @pytest.mark.parametrize(("change", "complaint"), BREAKS, ids=[text for _, text in BREAKS])
 def test_every_breach_is_named(root, package, change, complaint, monkeypatch):
-    if "reproduce" not in complaint:  # importing torch each time would take minutes
-        monkeypatch.setattr(contract, "claims_of", lambda root, topics: {"dnn": CLAIMS})
-    change(package)
+    if "be imported" in complaint:
+        monkeypatch.setattr(claims, "declared", DECLARED)
+        change(package)
     found = problems(root)
     assert any(complaint in line for line in found), found
     assert all(line.startswith("dnn: ") for line in found)
@@ -329,7 +347,6 @@ def test_importing_the_package_needs_its_runtime_dependencies_only(package):
 
 
 def test_check_of_everything_looks_further(root, package, capsys, monkeypatch):
-    monkeypatch.setattr(contract, "claims_of", lambda root, topics: {"dnn": CLAIMS})
     (root / "packages" / "alchemy").mkdir()
     (root / "packages" / "alchemy" / "pyproject.toml").touch()
     bib = root / "papers" / "papers.bib"
@@ -398,31 +415,142 @@ def test_excerpts_are_the_source(package, capsys):
         readme.lines(source, "step.py", "nowhere", "return")
 
 
-def test_claims_are_plain_text_in_the_table(package, capsys):
+DEMONSTRATION = {
+    "id": "D1", "kind": "demonstration", "source": "", "says": "It counts to [ten].",
+    "asks": "Whether it counts.", "verdict": None, "ours": "10 of 10", "ran": "10 seeds",
+    "measured": "10 of 10", "seconds": 1.0, "machine": "x86_64", "rests_on": None,
+}  # fmt: skip
+ERRATUM = DEMONSTRATION | {
+    "id": "E1", "kind": "erratum", "source": "eq. 15", "says": "The sign is +.", "ours": "+1",
+    "quotes": "minus one",
+}  # fmt: skip
+
+
+def of_three_kinds(package):
+    """Return a claim that was not seen, a demonstration and an erratum; their results are there."""
+    told = [CLAIMS[0] | FOUND, DEMONSTRATION, ERRATUM]
+    told[0] |= {"says": "|Δ| ≤ α*x_1 [sic]", "verdict": "not seen at this scale"}
+    told[0] |= {"between": "too little data"}
     path = package / "results" / "claims.json"
-    content = json.loads(path.read_text())
-    content["claims"][0] |= {"says": "|Δ| ≤ α*x_1 [sic]", "verdict": "not seen at this scale"}
-    content["claims"][0] |= {"between": "too little data"}
-    path.write_text(json.dumps(content))
-    readme.claims_table(package)
-    out = capsys.readouterr().out
-    assert r"\|Δ\| ≤ α\*x\_1 \[sic\] (§1, Table 1)" in out
-    assert "What stands between: too little data" in out
-    assert "`python -m lessons.dnn --full` (seed 0, cpu)" in out
-    path.unlink()
-    readme.claims_table(package)
-    assert "Nothing has been measured yet" in capsys.readouterr().out
+    path.write_text(json.dumps({"run": "full, seed 0, cpu", "claims": told}))
+    return told
+
+
+def test_the_tables_of_the_readme_are_short(package):
+    told = of_three_kinds(package)
+    table = claims.claims_table(package, told).splitlines()
+    assert table[0] == "| Claim | The paper | Ours | Verdict |"
+    row = (
+        r"| [C1](CLAIMS.md#c1) \|Δ\| ≤ α\*x\_1 \[sic\] | 0.1 against 0.2 nats "
+        "| −0.25 ± 0.12 nats | **not seen at this scale** |"
+    )
+    assert table[2] == row
+    assert len([line for line in table if line.startswith("|")]) == 3
+    assert "`python -m lessons.dnn --full` (seed 0, cpu) in 3 seconds: x86_64." in table[-1]
+    demonstrations = claims.demonstrations_table(package, told).splitlines()
+    assert demonstrations[2:] == [r"| [D1](CLAIMS.md#d1) It counts to \[ten\]. | 10 of 10 |"]
+    errata = claims.errata_list(package, told)
+    assert errata == "- [E1](CLAIMS.md#e1) The sign is +. (eq. 15): +1."
+
+
+def test_claims_md_tells_everything(package):
+    told = of_three_kinds(package)
+    text = claims.page(package, DNN, told, earlier=False)
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Deep neural networks: the claims",
+        "## Claims", "### C1", "## Demonstrations", "### D1", "## Errata", "### E1",
+    ]  # fmt: skip
+    for what in (
+        "**|Δ| ≤ α\\*x\\_1 \\[sic\\]**",
+        "> “Our method usually reaches a lower loss than the baseline.”\n>\n> §1, Table 1",
+        "- Asked: The loss after training",
+        "- The rule: holds if the 95% interval of (ours − baseline) lies below 0 nats; fails if it",
+        "- Run: 5 seeds",
+        "- Measured: 0.1 against 0.3",
+        "- The paper: 0.1 against 0.2 nats",
+        "- Ours: −0.25 ± 0.12 nats (the verdict rests on −0.25, 95% interval −0.37 to −0.13, "
+        "n = 5; asked is below 0)",
+        "- Verdict: **not seen at this scale**",
+        "- What stands between: too little data",
+        "](results/C1.svg)",
+        "> “minus one”\n>\n> eq. 15",
+    ):
+        assert what in text
+    assert text.count("Verdict") == 1
+    assert "earlier rules" not in text
+    told[0] |= {"verdict": "undecided", "would_decide": "20 seeds"}
+    text = claims.page(package, DNN, told, earlier=True)
+    assert "- What would decide: 20 seeds" in text
+    assert "What stands between" not in text
+    assert claims.EARLIER in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (-0.25, "−0.25"), (1234.4, "1,234"), (2.5e-5, "2.5 × 10⁻⁵"), (1e9, "1 × 10⁹")],
+)
+def test_numbers_have_no_program_exponents(value, text):
+    assert claims.number(value) == text
+
+
+def test_a_package_knows_its_verdicts_without_the_results(package):
+    path = package / "src" / "lessons" / "dnn" / "claims" / "committed.json"
+    assert json.loads(path.read_text()) == {"C1": {"verdict": "holds", "ours": FOUND["ours"]}}
+    (package / "results" / "claims.json").unlink()
+    assert claims.committed(package) is None
+
+
+def test_nothing_is_told_of_what_has_not_been_measured(package, root, capsys):
+    (package / "results" / "claims.json").unlink()
+    text = readme.render(package / "README.md", root, "torch is missing")
+    assert "Nothing has been measured yet" in text
+    assert claims.results(package) is None
+
+
+def awaiting(package):
+    """Make the package one whose claims have yet to be judged anew."""
+    project("[tool.lessons]\n", "[tool.lessons]\nrejudge = true\n")(package)
+    old = [{"id": "C1", "source": "§1, Table 1", "says": "A long story.", "verdict": "holds",
+            "ran": "3 seeds", "measured": "0.1 against 0.3", "seconds": 1.0, "machine": "x86_64",
+            "figure": "C1.svg"}]  # fmt: skip
+    content = {"run": "full, seed 0, cpu", "claims": old}
+    (package / "results" / "claims.json").write_text(json.dumps(content))
+    bare = dict.fromkeys(("quotes", "holds_if", "fails_if", "paper"), "")
+    return [CLAIMS[0] | bare]
+
+
+def test_a_package_that_awaits_judgement_shows_less_and_says_so(root, package, monkeypatch, capsys):
+    words = awaiting(package)
+    monkeypatch.setattr(claims, "declared", lambda root, topics: {"dnn": words})
+    (root / "README.md").write_text(TABLE)
+    assert command("sync", "dnn") == 0
+    text = (package / "README.md").read_text()
+    assert f"{claims.EARLIER} [CLAIMS.md](CLAIMS.md) tells what" in text
+    assert f"| [C1](CLAIMS.md#c1) {WORDS['says']} | **holds** |" in text
+    assert "| Claim | Verdict |" in text
+    told = (package / "CLAIMS.md").read_text()
+    assert claims.EARLIER in told
+    assert "- Measured: 0.1 against 0.3" in told
+    assert "- The rule" not in told
+    assert "- Ours" not in told
+    table = (root / "README.md").read_text()
+    assert "| 1 of 1 † |" in table
+    assert f"\n† {claims.EARLIER}\n" in table
+    (package / "ANSWERS.md").unlink()
+    found = [line for line in problems(root) if "paper.pdf: is older" not in line]
+    assert found == []
 
 
 def test_template_restores_copies(root, package, capsys):
-    path = package / "src" / "lessons" / "dnn" / "runner.py"
+    path = package / "src" / "lessons" / "dnn" / "lab" / "runner.py"
     whole = path.read_bytes()
     path.write_text("edited")
     assert command("template", "dnn") == 0
     assert path.read_bytes() == whole
-    assert capsys.readouterr().out == "dnn: src/lessons/dnn/runner.py\n"
-    assert command("template", "dnn", "--mnist") == 0
-    assert "mnist.py" in capsys.readouterr().out
+    assert capsys.readouterr().out == "dnn: src/lessons/dnn/lab/runner.py\n"
+    assert command("template", "dnn") == 0
+    assert capsys.readouterr().out == "dnn: nothing to do\n"
 
 
 def test_list_shows_what_there_is_of_each_topic(root, package, capsys, monkeypatch):
@@ -436,7 +564,7 @@ def test_list_shows_what_there_is_of_each_topic(root, package, capsys, monkeypat
     state = topics.state(root, DNN)
     own = (
         package / "src" / "lessons" / "dnn" / name
-        for name in ("step.py", "__init__.py", "reproduce.py")
+        for name in ("step.py", "__init__.py", "claims/__init__.py", "claims/losses.py")
     )
     text = [line for path in own for line in path.read_text().splitlines() if line.strip()]
     assert (state.holds, state.claims, state.lines) == (1, 1, len(text))
@@ -469,6 +597,6 @@ def test_a_draft_is_tested_but_need_not_be_explained_and_is_not_shown_as_finishe
     for name in ("README.md", "idea.svg", "tests/test_oracle.py"):
         (package / name).unlink()
     assert contract.check(root, [DNN], RECORDS, everything=False) == []
-    (package / "src" / "lessons" / "dnn" / "runner.py").write_text("")
+    (package / "src" / "lessons" / "dnn" / "lab" / "runner.py").write_text("")
     (found,) = contract.check(root, [DNN], RECORDS, everything=False)
     assert "differs from the template" in found

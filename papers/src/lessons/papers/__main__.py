@@ -3,13 +3,13 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from . import bibliography, contract, readme, scaffold, topics
+from . import bibliography, claims, contract, readme, scaffold, topics
 from .fetch import fetch_all
 from .topics import Topic
 
@@ -51,12 +51,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         (new, "make a package from the template and the bibliography"),
         (template, "copy the template's files into packages, again"),
     ):
-        made = command(run, "+", what)
-        for name, what in (("ladder", "experiment of the ladder"), ("mnist", "reader of MNIST")):
-            made.add_argument(f"--{name}", dest="optional", action="append_const", default=[],
-                              const=f"{name}.py", help=f"with the {what}")  # fmt: skip
+        command(run, "+", what)
     command(check, "*", "check that packages (default: all) keep the contract")
-    command(sync, "*", "fill the excerpts and tables of READMEs (default: of all packages)")
+    what = "fill READMEs, CLAIMS.md and committed.json from source and results (default: of all)"
+    command(sync, "*", what)
     return parser.parse_args(argv)
 
 
@@ -107,7 +105,7 @@ def fetch(args, console: Console, root: Path, chosen: list[Topic], records) -> i
 def new(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
     """Make packages."""
     for topic in chosen:
-        package = scaffold.new(root, topic, records, args.optional)
+        package = scaffold.new(root, topic, records)
         console.print(f"{package} is made; now: uv lock, and CONTRIBUTING.md", soft_wrap=True)
     return 0
 
@@ -115,7 +113,7 @@ def new(args, console: Console, root: Path, chosen: list[Topic], records) -> int
 def template(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
     """Copy the template's files."""
     for topic in chosen:
-        changed = scaffold.copy_template(root / "packages" / topic.slug, topic, args.optional)
+        changed = scaffold.copy_template(root / "packages" / topic.slug, topic)
         console.print(f"{topic.slug}: {', '.join(changed) or 'nothing to do'}", soft_wrap=True)
     return 0
 
@@ -133,17 +131,24 @@ def check(args, console: Console, root: Path, chosen: list[Topic], records) -> i
 
 
 def sync(args, console: Console, root: Path, chosen: list[Topic], records) -> int:
-    """Fill the blocks of the packages' READMEs, and of the repository's."""
-    paths = [root / "packages" / topic.slug / "README.md" for topic in chosen]
-    failed = 0
-    for path in [path for path in (*paths, root / "README.md") if path.is_file()]:
+    """Write what is generated of packages, and the table of the repository's README."""
+    measured = [t for t in chosen if (root / "packages" / t.slug / "results/claims.json").is_file()]
+    words, failed = claims.declared(root, measured), 0
+    tasks: list[tuple[Path, Callable[[], str | None]]]
+    tasks = [(root / "README.md", lambda: readme.render(root / "README.md", root))]
+    for topic in chosen:
+        package = root / "packages" / topic.slug
+        files = readme.generated(package, root, topic, words.get(topic.module, []))
+        tasks += [(package / name, text) for name, text in files.items()]
+    for path, text in tasks:
+        file = path.relative_to(root)
         try:
-            changed = readme.sync(path, root)
+            new = text() if path.is_file() or path.name != "README.md" else None
+            if new is not None and readme.write(path, new):
+                console.print(f"{file}: filled", highlight=False, soft_wrap=True)
         except ValueError as error:
-            failed, changed = 1, False
-            print(f"{path.relative_to(root)}: {error}", file=sys.stderr)
-        if changed:
-            console.print(f"{path.relative_to(root)}: filled", highlight=False, soft_wrap=True)
+            failed = 1
+            print(f"{file}: {error}", file=sys.stderr)
     return failed
 
 

@@ -1,43 +1,25 @@
 """The contract of a package: what makes 36 of them read, install, run and check alike."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import imports, pdf, prose, readme
+from . import claims, imports, pdf, prose, readme
 from .bibliography import Record
-from .scaffold import OPTIONAL, shared
-from .topics import Topic, is_draft
+from .scaffold import shared
+from .topics import Topic, awaits_judgement, is_draft
 
 FILES = (
-    "README.md", "idea.svg", "paper.pdf", "pyproject.toml", "results/claims.json",
-    "tests/test_oracle.py",
+    "README.md", "CLAIMS.md", "ANSWERS.md", "idea.svg", "paper.pdf", "pyproject.toml",
+    "results/claims.json", "tests/test_oracle.py",
 )  # fmt: skip
-SOURCES = ("__init__.py", "py.typed", "reproduce.py")
-VERDICTS = ("holds", "refuted", "not seen at this scale")
+SOURCES = ("__init__.py", "py.typed", "claims/__init__.py")
 # A path that exists on the writer's machine only. A word or a slash before it: part of an address.
 MACHINE = re.compile(r"(?<![\w./:~-])/(?:home|Users|root|mnt|tmp|private|work|workspace)/[\w.-]+")
 TEXT = {".py", ".md", ".toml", ".json", ".svg", ".txt", ".cfg", ".yml", ".yaml", ""}
 SKIPPED = {"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", "dist", "lessons-results"}
-
-# Runs in a process of its own, where the packages' source comes first on the path.
-ASK = """
-import importlib, json, sys
-found = {}
-for module in sys.argv[1:]:
-    try:
-        claims = importlib.import_module(f"lessons.{module}.reproduce").CLAIMS
-        found[module] = [[c.id, c.source, c.says, bool(c.draw)] for c in claims]
-    except Exception as error:
-        found[module] = f"{type(error).__name__}: {error}"
-json.dump(found, sys.stdout)
-"""
 
 
 def check(
@@ -51,10 +33,10 @@ def check(
         records: the bibliography.
         everything: also that each folder of packages/ is a topic's, and the repository's README.
     """
-    found, claims = [], claims_of(root, topics)
+    found, words = [], claims.declared(root, topics)
     for topic in topics:
         package = root / "packages" / topic.slug
-        for file, what in problems(package, root, topic, records, claims[topic.module]):
+        for file, what in problems(package, root, topic, records, words[topic.module]):
             found.append(f"{topic.slug}: {file}: {what}")
     if everything:
         known = {topic.slug for topic in topics}
@@ -69,29 +51,20 @@ def check(
     return found
 
 
-def claims_of(root: Path, topics: list[Topic]) -> dict[str, Any]:
-    """Return each module's claims (id, source, text, has a figure), or why it has none."""
-    if not topics:
-        return {}
-    sources = [str(root / "packages" / topic.slug / "src") for topic in topics]
-    path = os.pathsep.join([*sources, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    command = [sys.executable, "-c", ASK, *(topic.module for topic in topics)]
-    environment = os.environ | {"PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return dict.fromkeys((topic.module for topic in topics), why)
-    return json.loads(done.stdout)
-
-
 def problems(
-    package: Path, root: Path, topic: Topic, records: dict[str, Record], claims: Any
+    package: Path,
+    root: Path,
+    topic: Topic,
+    records: dict[str, Record],
+    words: list[dict[str, Any]] | str,
 ) -> Iterator[tuple[str, str]]:
-    """Yield (file, what is wrong) for a package."""
+    """Yield (file, what is wrong) for a package; ``words`` is what `claims.declared` says of it."""
     source, draft = package / "src" / "lessons" / topic.module, is_draft(root, topic)
+    earlier = awaits_judgement(root, topic)
     needed = [f"src/lessons/{topic.module}/{name}" for name in SOURCES]
     for name in needed if draft else (*FILES, *needed):
-        if not (package / name).is_file():
+        # Exercises of packages that have yet to be judged anew have no answers so far.
+        if not (package / name).is_file() and not (earlier and name == "ANSWERS.md"):
             yield name, "missing"
     if (package / "src" / "lessons" / "__init__.py").exists():
         yield "src/lessons/__init__.py", "hides the other packages' modules: remove it"
@@ -101,8 +74,7 @@ def problems(
     for name, path in shared(topic).items():
         copy = package / name
         if not copy.is_file():
-            if path.name not in OPTIONAL:
-                yield name, "missing: python -m lessons.papers template " + topic.slug
+            yield name, "missing: python -m lessons.papers template " + topic.slug
         elif copy.read_bytes() != path.read_bytes():
             yield name, "differs from the template: python -m lessons.papers template " + topic.slug
     if (package / "pyproject.toml").is_file():
@@ -111,10 +83,13 @@ def problems(
         if source.is_dir():
             yield from imports.problems(package, topic.module, tables.get("project", {}))
     if (package / "README.md").is_file() and not draft:
-        yield from prose.problems(package, root, topic, records)
+        yield from prose.problems(package, topic, records)
         yield from pdf.problems(package, root, topic, records)
-    if not draft or isinstance(claims, str):
-        yield from results(package, claims)
+    if isinstance(words, str):
+        yield f"src/lessons/{topic.module}/claims", f"cannot be imported: {words}"
+    elif not draft:
+        yield from in_step(package, root, topic, words)
+        yield from results(package, words, earlier)
     if (package / "idea.svg").is_file():
         yield from (("idea.svg", what) for what in picture(package / "idea.svg"))
     yield from machine_paths(package)
@@ -142,7 +117,7 @@ def metadata(tables: dict[str, Any], topic: Topic) -> Iterator[str]:
     given = tool.get("lessons", {})
     expected |= {
         f"tool.lessons.{name}": (given.get(name), topic.table.get(name))
-        for name in sorted({*given, *topic.table} - {"draft"})
+        for name in sorted({*given, *topic.table} - {"draft", "rejudge"})
     }
     for name, (got, wanted) in expected.items():
         if got != wanted:
@@ -162,41 +137,55 @@ def metadata(tables: dict[str, Any], topic: Topic) -> Iterator[str]:
             yield f"the extra {name} is missing"
 
 
-def results(package: Path, claims: Any) -> Iterator[tuple[str, str]]:
+def in_step(
+    package: Path, root: Path, topic: Topic, words: list[dict[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield generated files that are not what their sources say."""
+    for name, text in readme.generated(package, root, topic, words).items():
+        path = package / name
+        try:
+            wanted = text() if path.is_file() or path.suffix == ".json" else None
+        except ValueError as error:
+            yield name, f"cannot be generated: {error}"
+            continue
+        there = path.read_text(encoding="utf-8") if path.is_file() else None
+        if wanted != there:
+            yield name, f"not in step with its sources: python -m lessons.papers sync {topic.slug}"
+
+
+def results(package: Path, words: list[dict[str, Any]], earlier: bool) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the measurements and their figures."""
-    if isinstance(claims, str):
-        yield "src", f"reproduce.py cannot be imported: {claims}"
-        return
-    path, file = package / "results" / "claims.json", "results/claims.json"
-    if not path.is_file():
-        return
+    file = "results/claims.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        records = {record["id"]: record for record in content["claims"]}
-    except (ValueError, KeyError, TypeError) as error:
-        yield file, f"is not what the runner writes: {type(error).__name__}: {error}"
+        content = claims.results(package)
+    except ValueError:
+        return  # said of what is generated from it
+    if content is None:
         return
-    if not str(content.get("run", "")).startswith("full, "):
-        yield file, f"is not from a full run, but {content.get('run')!r}"
-    for id in sorted(records.keys() - {claim[0] for claim in claims}):
-        yield file, f"{id} is no claim of reproduce.py"
-    for id, source, says, draws in claims:
-        record = records.get(id)
+    records = {record["id"]: record for record in content["claims"]}
+    if not content["run"].startswith("full, "):
+        yield file, f"is not from a full run, but {content['run']!r}"
+    for id in sorted(records.keys() - {claim["id"] for claim in words}):
+        yield file, f"{id} is no claim of claims/"
+    for claim in words:
+        id, record = claim["id"], records.get(claim["id"])
         if record is None:
             yield file, f"{id} has not been measured"
             continue
-        if (record.get("source"), record.get("says")) != (source, says):
-            yield file, f"{id} says something else than in reproduce.py: measure or judge it again"
-        if record.get("verdict") not in VERDICTS:
-            yield file, f"{id}: the verdict is {record.get('verdict')!r}"
-        if record.get("verdict") == VERDICTS[2] and not record.get("between"):
+        # Results of earlier rules may have what a claim asks where now stands what it says.
+        known = claim | ({"says": record.get("says")} if earlier else {})
+        for key in sorted(key for key in claim.keys() & record.keys() if known[key] != record[key]):
+            yield file, f"{id}: {key} differs from the claim: measure or judge it again"
+        if record["verdict"] not in (claims.VERDICTS if claim["kind"] == "claim" else (None,)):
+            yield file, f"{id}: the verdict is {record['verdict']!r}"
+        if record["verdict"] == claims.NOT_SEEN and not record.get("between"):
             yield file, f"{id} does not say what stands between"
         if not any(character.isdigit() for character in str(record.get("measured"))):
             yield file, f"{id} has no number in what was measured"
         svg = package / "results" / f"{id}.svg"
-        if draws and not svg.is_file():
+        if claim["draws"] and not svg.is_file():
             yield f"results/{id}.svg", "missing"
-        elif draws:
+        elif claim["draws"]:
             yield from ((f"results/{id}.svg", what) for what in picture(svg))
 
 

@@ -1,11 +1,10 @@
-"""The explanation, README.md: its shape, its links, its length, and whether it is in step."""
+"""The explanation, README.md: its shape, its length, and where its links lead."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import readme
 from .bibliography import Record
 from .scaffold import HEADINGS
 from .topics import Topic
@@ -14,20 +13,11 @@ ABSTRACT, WORDS, EXERCISES = (80, 150), (1500, 3000), (3, 5)
 NO_PAPERS = ("github.com", "pypi.org", "wikipedia.org", "huggingface.co", "pytorch.org")
 
 
-def problems(
-    package: Path, root: Path, topic: Topic, records: dict[str, Record]
-) -> Iterator[tuple[str, str]]:
+def problems(package: Path, topic: Topic, records: dict[str, Record]) -> Iterator[tuple[str, str]]:
     """Yield (file, what is wrong) for a package's README."""
-    path = package / "README.md"
-    text = path.read_text(encoding="utf-8")
+    text = (package / "README.md").read_text(encoding="utf-8")
     yield from (("README.md", what) for what in shape(text, topic))
     yield from (("README.md", what) for what in links(text, package, topic, records))
-    try:
-        if readme.render(path, root) != text:
-            command = f"python -m lessons.papers sync {topic.slug}"
-            yield "README.md", f"excerpts or tables are not in step with their sources: {command}"
-    except ValueError as error:
-        yield "README.md", f"a block cannot be filled: {error}"
 
 
 def shape(text: str, topic: Topic) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is generated in a README: excerpts of the source, tables of the results, the topics.
+"""What is generated: blocks of the READMEs, CLAIMS.md, and what a wheel knows of the results.
 
 A block stands between two comments, and `python -m lessons.papers sync` fills it in place:
 
@@ -9,9 +9,7 @@ A block stands between two comments, and `python -m lessons.papers sync` fills i
 import ast
 import functools
 import io
-import json
 import os
-import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -19,24 +17,53 @@ from pathlib import Path
 from cogapp import Cog
 from cogapp.cogapp import CogError
 
-from . import bibliography, topics
+from . import bibliography, claims, topics
+from .claims import NOTHING_YET, escape, table
 
-NOTHING_YET = "*Nothing has been measured yet.*"
 
-
-def sync(path: Path, root: Path) -> bool:
+def sync(path: Path, root: Path, words: list[dict] | str = "nobody asked for them") -> bool:
     """Fill the blocks of a README; return whether that changed it."""
-    old, new = path.read_text(encoding="utf-8"), render(path, root)
-    if new == old:
+    return write(path, render(path, root, words))
+
+
+def generated(
+    package: Path, root: Path, topic: topics.Topic, words: list[dict] | str
+) -> dict[str, Callable[[], str | None]]:
+    """Return what a package's generated files should have in them, by name; None: no such file.
+
+    Each raises a ValueError, with the reason, if that cannot be told.
+    """
+
+    def page() -> str | None:
+        if claims.results(package) is None:
+            return None
+        earlier = topics.awaits_judgement(root, topic)
+        return claims.page(package, topic, claims.told(package, words), earlier)
+
+    return {
+        "README.md": lambda: render(package / "README.md", root, words),
+        "CLAIMS.md": page,
+        f"src/lessons/{topic.module}/claims/committed.json": lambda: claims.committed(package),
+    }
+
+
+def write(path: Path, text: str) -> bool:
+    """Write a text so that no kill leaves half of it; return whether that changed the file."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(new, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return True
 
 
-def render(path: Path, root: Path) -> str:
+def render(path: Path, root: Path, words: list[dict] | str = "nobody asked for them") -> str:
     """Return a README's text with its blocks filled.
+
+    Args:
+        path: the README.
+        root: the repository's root.
+        words: the words of the package's claims, or why there are none (`claims.declared`).
 
     Raises:
         ValueError: a block that cannot be filled, with the reason.
@@ -45,24 +72,37 @@ def render(path: Path, root: Path) -> str:
     cog.options.print_output = True
     old, new = io.StringIO(path.read_text(encoding="utf-8")), io.StringIO()
     try:
-        cog.process_file(old, new, fname=str(path), globals=functions(path, root))
+        cog.process_file(old, new, fname=str(path), globals=functions(path, root, words))
     except CogError as error:  # the last line of it says what is wrong
         raise ValueError(str(error).strip().splitlines()[-1]) from error
     return new.getvalue()
 
 
-def functions(path: Path, root: Path) -> dict[str, Callable]:
+def functions(path: Path, root: Path, words: list[dict] | str) -> dict[str, Callable]:
     """Return what a block in this README may call."""
     package = path.parent
     if package == root:
         return {"topics_table": functools.partial(topics_table, root)}
     source = package / "src" / "lessons" / package.name.replace("-", "_")
+    anew = topics.marked(package, "rejudge")
+    shown = {
+        "claims_table": claims.earlier_table if anew else claims.claims_table,
+        "demonstrations_table": claims.demonstrations_table,
+        "errata_list": claims.errata_list,
+    }
     return {
         "excerpt": functools.partial(excerpt, source),
         "lines": functools.partial(lines, source),
-        "claims_table": functools.partial(claims_table, package),
         "figure": functools.partial(figure, package),
+        **{name: functools.partial(show, package, words, what) for name, what in shown.items()},
     }
+
+
+def show(package: Path, words: list[dict] | str, what: Callable[[Path, list[dict]], str]) -> None:
+    """Print what is to be shown of the claims and their results."""
+    measured = (package / "results" / "claims.json").is_file()
+    text = what(package, claims.told(package, words)) if measured else NOTHING_YET
+    print(f"\n{text}\n")
 
 
 def excerpt(source: Path, file: str, *names: str, docstring: bool = False) -> None:
@@ -123,41 +163,6 @@ def print_code(code: str) -> None:
     print(f"\n```python\n{code}\n```\n")
 
 
-def claims_table(package: Path) -> None:
-    """Print the claims, what was measured and the verdicts, from ``results/claims.json``."""
-    path = package / "results" / "claims.json"
-    if not path.is_file():
-        print(f"\n{NOTHING_YET}\n")
-        return
-    results = json.loads(path.read_text(encoding="utf-8"))
-    rows = [("", "The paper says", "Measured here", "Verdict"), ("---",) * 4]
-    for claim in results["claims"]:
-        unseen = claim["verdict"] == "not seen at this scale"
-        between = f" What stands between: {claim['between']}" if unseen else ""
-        rows.append((
-            claim["id"],
-            escape(f"{claim['says']} ({claim['source']})"),
-            escape(f"{claim['measured']} {sentence(claim['ran'])}{between}"),
-            f"**{claim['verdict']}**",
-        ))  # fmt: skip
-    print_table(rows)
-    module = package.name.replace("-", "_")
-    scale, _, where = results["run"].partition(", ")
-    command = f"python -m lessons.{module}{' --full' if scale == 'full' else ''}"
-    # Claims share trials, so that their own durations would count some of them twice.
-    trials = package / "results" / "trials.json"
-    timed = json.loads(trials.read_text("utf-8"))["trials"].values() if trials.is_file() else ()
-    seconds = sum(each["seconds"] for each in timed or results["claims"])
-    spent = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    machines = sorted({claim["machine"] for claim in results["claims"]})
-    print(f"Measured by `{command}` ({where}) in {spent}: {'; '.join(machines)}.\n")
-
-
-def sentence(text: str) -> str:
-    """Return a description in parentheses, as it stands after a sentence."""
-    return f"({text.rstrip('.')}.)" if text else ""
-
-
 def figure(package: Path, id: str, alt: str) -> None:
     """Print the figure of a claim, with a text for those who cannot see it."""
     path = f"results/{id}.svg"
@@ -171,31 +176,23 @@ def topics_table(root: Path) -> None:
     """Print all topics, with what the package of each has."""
     records = bibliography.load(root)
     names = ("", "Topic", "Paper", "Year", "Constraint", "Claims that hold", "Size")
-    rows, category = [names, ("---",) * len(names)], None
+    rows, category, earlier = [names, ("---",) * len(names)], None, False
     for topic in topics.load(root).values():
         state = topics.state(root, topic)
         link = f"[{topic.title}](packages/{topic.slug}/README.md)"
-        draft = topics.is_draft(root, topic)
+        draft, anew = topics.is_draft(root, topic), topics.awaits_judgement(root, topic)
         title = link if state and not draft else topic.title
         papers = [f"[{escape(records[key].title)}]({records[key].url})" for key in topic.papers]
-        claims, size = "to come", ""
+        held, size = "to come", ""
         if state:
-            claims = f"{state.holds} of {state.claims}" if state.claims else "not yet measured"
-            claims = "being written" if draft else claims
+            held = f"{state.holds} of {state.claims}" if state.claims else "not yet measured"
+            held = f"{held} †" if anew else held
+            held = "being written" if draft else held
             size = f"{state.lines} lines, {state.tests} tests"
+            earlier |= anew and not draft
         head = f"**{topic.category}**" if topic.category != category else ""
         category = topic.category
-        rows.append(
-            (head, title, "; ".join(papers), str(topic.year), topic.constraint, claims, size)
-        )
-    print_table(rows)
-
-
-def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Print rows as a table."""
-    print("\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
-
-
-def escape(text: str) -> str:
-    """Return plain text as Markdown that reads the same in a table's cell."""
-    return re.sub(r"([\\|*_<$`\[\]])", r"\\\1", " ".join(text.split()))
+        rows.append((head, title, "; ".join(papers), str(topic.year), topic.constraint, held, size))
+    print(f"\n{table(rows)}\n")
+    if earlier:
+        print(f"† {claims.EARLIER}\n")

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 
 from .bibliography import Record
@@ -14,30 +13,24 @@ HEADINGS = (
     "The problem", "The idea", "The mathematics", "The implementation", "What we measured",
     "What it changed", "Use it", "Exercises", "Read on",
 )  # fmt: skip
-OPTIONAL = ("ladder.py", "mnist.py")  # only where they are used
+SCAFFOLD = TEMPLATE / "scaffold"
 
 
 def shared(topic: Topic) -> dict[str, Path]:
     """Return the template's files by the path that their copies have in the package."""
-    source = f"src/lessons/{topic.module}"
-    files = {f"{source}/{path.name}": path for path in sorted((TEMPLATE / "src").glob("*.py"))}
+    room, source = TEMPLATE / "src", f"src/lessons/{topic.module}"
+    files = {
+        f"{source}/{path.relative_to(room).as_posix()}": path for path in sorted(room.rglob("*.py"))
+    }
     files |= {f"tests/{path.name}": path for path in sorted((TEMPLATE / "tests").glob("*.py"))}
     return files | {"LICENSE": TEMPLATE / "LICENSE"}
 
 
-def copy_template(package: Path, topic: Topic, optional: Collection[str] = ()) -> list[str]:
-    """Copy the template's files into a package; return the paths of those that this changed.
-
-    Args:
-        package: the package's folder.
-        topic: its topic.
-        optional: those of `OPTIONAL` to copy even if the package has not used them so far.
-    """
+def copy_template(package: Path, topic: Topic) -> list[str]:
+    """Copy the template's files into a package; return the paths of those that this changed."""
     changed = []
     for name, path in shared(topic).items():
         copy = package / name
-        if path.name in OPTIONAL and not (path.name in optional or copy.exists()):
-            continue
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
             copy.parent.mkdir(parents=True, exist_ok=True)
             temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
@@ -47,9 +40,7 @@ def copy_template(package: Path, topic: Topic, optional: Collection[str] = ()) -
     return changed
 
 
-def new(
-    root: Path, topic: Topic, records: dict[str, Record], optional: Collection[str] = ()
-) -> Path:
+def new(root: Path, topic: Topic, records: dict[str, Record]) -> Path:
     """Make ``packages/<slug>`` and return it.
 
     Raises:
@@ -62,11 +53,14 @@ def new(
     source = making / "src" / "lessons" / topic.module
     try:
         source.mkdir(parents=True)
-        copy_template(making, topic, optional)
+        copy_template(making, topic)
         titles = " and ".join(f"“{records[key].title}”" for key in topic.papers)
         (source / "__init__.py").write_text(f'"""{topic.title}."""\n', encoding="utf-8")
         (source / "py.typed").touch()
-        shutil.copyfile(TEMPLATE / "scaffold" / "reproduce.py", source / "reproduce.py")
+        (source / "claims").mkdir()
+        for path in sorted((SCAFFOLD / "claims").glob("*.py")):
+            shutil.copyfile(path, source / "claims" / path.name)
+        shutil.copyfile(SCAFFOLD / "ANSWERS.md", making / "ANSWERS.md")
         (making / "pyproject.toml").write_text(pyproject(topic), encoding="utf-8")
         (making / "README.md").write_text(explanation(topic, records, titles), encoding="utf-8")
         making.rename(package)

@@ -43,7 +43,7 @@ class State:
     """What there is of a package."""
 
     holds: int  # claims whose verdict is "holds"
-    claims: int
+    claims: int  # without demonstrations and errata, which have no verdict
     tests: int
     lines: int  # of its own source, without the template's files and blank lines
 
@@ -72,9 +72,22 @@ def is_draft(root: Path, topic: Topic) -> bool:
 
     Its tests run, but it need not be explained and measured, and is not shown as finished.
     """
-    path = root / "packages" / topic.slug / "pyproject.toml"
+    return marked(root / "packages" / topic.slug, "draft")
+
+
+def awaits_judgement(root: Path, topic: Topic) -> bool:
+    """Return whether a package's claims have yet to be judged anew: ``rejudge = true``, likewise.
+
+    Its verdicts come from before the rules on intervals, and it is shown as such.
+    """
+    return marked(root / "packages" / topic.slug, "rejudge")
+
+
+def marked(package: Path, mark: str) -> bool:
+    """Return whether a package's ``[tool.lessons]`` has ``mark = true``."""
+    path = package / "pyproject.toml"
     tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return tables.get("tool", {}).get("lessons", {}).get("draft") is True
+    return tables.get("tool", {}).get("lessons", {}).get(mark) is True
 
 
 def state(root: Path, topic: Topic) -> State | None:
@@ -84,12 +97,12 @@ def state(root: Path, topic: Topic) -> State | None:
         return None
     results = package / "results" / "claims.json"
     claims = json.loads(results.read_text(encoding="utf-8"))["claims"] if results.is_file() else []
-    shared = {path.name for path in (TEMPLATE / "src").glob("*.py")}
-    sources = (package / "src" / "lessons" / topic.module).rglob("*.py")
+    claims = [claim for claim in claims if claim["verdict"] is not None]
+    source = package / "src" / "lessons" / topic.module
     lines = [
         line
-        for path in sources
-        if path.name not in shared
+        for path in source.rglob("*.py")
+        if path.relative_to(source).parts[0] not in ("lab", "__main__.py")
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     tests = [
