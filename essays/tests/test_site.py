@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from lessons.essays import site, source
+from lessons.essays import package, site, source
+from lessons.papers import claims
 
 FILES = {
     "README.md": """# tiny
@@ -49,11 +50,20 @@ year = 2012
 constraint = "data"
 papers = ["boole1854laws"]
 """,
-    "essays/README.md": "# The essays\n\n1. [First](first.md)\n\n[Data](data/facts.csv)\n",
+    "essays/README.md": """# The essays
+
+1. [First](first.md)
+2. [Second](second.md), *to come*
+
+[Data](data/facts.csv)
+""",
     "essays/first.md": """# First
+
+## Part
 
 Of [Boole, 1854](https://example.org/laws) and [Notes](../packages/notes/README.md#the-idea).
 """,
+    "essays/second.md": "# Second\n\n*To come.* Soon.\n",
     "essays/notation.md": "# Notation\n\nNone.\n",
     "essays/data/facts.csv": "a,b\n",
     "packages/notes/README.md": """# Notes
@@ -71,7 +81,58 @@ The engine weaves (§2, eq. 7), unlike [Boole, 1854](https://example.org/laws), 
 $$ w = \\frac{a}{b} $$
 
 It is in [`engine.py`](src/lessons/notes/engine.py), measured in [a file](results/claims.json).
+
+## What we measured
+
+| Claim | The paper | Ours | Verdict |
+|---|---|---|---|
+| [C1](CLAIMS.md#c1) It weaves. | | 0 ± 0 | **undecided** |
+
+The loom (C1) is no layer C1, nor (C3), see ([file](one.svg), C1).
+
+## Exercises
+
+1. Weave.
+
+## Read on
+
+- More.
 """,
+    "packages/notes/CLAIMS.md": """# Notes: the claims
+
+All of [README.md](README.md).
+
+## Claims
+
+### C1
+
+- Verdict: **undecided**, by [loom.py](src/lessons/notes/claims/loom.py)
+
+![C1: It weaves](results/C1.svg)
+
+## Errata
+
+### E1
+
+See [C1](#c1).
+""",
+    "packages/notes/ANSWERS.md": "# Answers\n\n1. $w$, as [C1](CLAIMS.md#c1) says.\n",
+    "packages/notes/src/lessons/notes/claims/__init__.py": """\"\"\"The claims.\"\"\"
+
+from .loom import looms
+
+CLAIMS = [looms]
+""",
+    "packages/notes/src/lessons/notes/claims/loom.py": """\"\"\"The loom, measured.\"\"\"
+
+
+def looms(run):
+    \"\"\"Count looms.\"\"\"
+    return run
+""",
+    "packages/notes/src/lessons/notes/lab/run.py": "class Run:\n    pass\n",
+    "packages/notes/src/lessons/notes/__main__.py": "print('main')\n",
+    "packages/notes/src/lessons/notes/abacus.py": '"""An abacus, first by name only."""\n',
     "packages/notes/src/lessons/notes/__init__.py": """\"\"\"Notes.\"\"\"
 
 from .engine import LOOMS, weave
@@ -111,9 +172,18 @@ SVG = """<?xml version="1.0"?>
 <style>.a{fill:red} @media (prefers-color-scheme:dark){.a{fill:blue}}</style>
 <path id="k" class="a" d="M0 0"/><use href="#k"/><path clip-path="url(#k)" d="M1 1"/></svg>"""
 CLAIM = {
-    "id": "C1", "source": "§2", "says": "It <weaves>.", "verdict": "refuted", "measured": "0 ± 0",
-    "ran": "once", "between": "",
+    "id": "C1", "kind": "claim", "source": "§2", "says": "It <weaves>.", "verdict": "undecided",
+    "paper": "7 yards", "ours": "6 ± 2 yards", "measured": "0 ± 0", "ran": "once",
+    "seconds": 1.0, "machine": "a loom",
 }  # fmt: skip
+# As records were before: no kind, no number of the paper's, nothing short.
+OLD = {
+    "id": "C2", "source": "§3", "says": "It hums.", "verdict": "not seen at this scale",
+    "measured": "No hum.", "ran": "Twice.", "between": "An engine.", "seconds": 1.0,
+    "machine": "a loom",
+}  # fmt: skip
+ERRATUM = CLAIM | {"id": "E1", "kind": "erratum", "says": "Eq. 7 lacks a half.", "verdict": None}
+SHOWN = CLAIM | {"id": "D1", "kind": "demonstration", "says": "It sings.", "verdict": None}
 
 
 def lay(root):
@@ -124,7 +194,10 @@ def lay(root):
     (notes / "one.svg").write_text(SVG)
     (notes / "two.svg").write_text(SVG)
     (notes / "results").mkdir()
-    (notes / "results" / "claims.json").write_text(json.dumps({"claims": [CLAIM]}))
+    (notes / "results" / "C1.svg").write_text(SVG)
+    (notes / "src" / "lessons" / "notes" / "lab" / "__init__.py").touch()
+    results = {"run": "full, cpu", "claims": [CLAIM, OLD, SHOWN, ERRATUM]}
+    (notes / "results" / "claims.json").write_text(json.dumps(results))
     return root
 
 
@@ -150,7 +223,8 @@ def words(page):
 def test_there_is_a_page_of_each_kind(built):
     assert set(built) - {""} == {
         "index.html", "essays/index.html", "essays/first.html", "notes/index.html",
-        "notes/source.html", "claims.html", "notation.html", "bibliography.html",
+        "notes/claims.html", "notes/answers.html", "notes/source.html", "notes/experiments.html",
+        "claims.html", "notation.html", "bibliography.html",
     }  # fmt: skip
 
 
@@ -176,7 +250,7 @@ def test_explanation_has_formulas_citations_and_links(built):
     assert 'href="https://example.org/notes"' in page
     assert 'href="source.html#engine"><code>engine.py</code>' in page
     assert 'href="source.html#engine.weave"><code>weave</code>' in page
-    assert 'href="../claims.html"' in page
+    assert 'href="claims.html">a file<' in page
     assert "(§2, eq. 7)" in words(page)
 
 
@@ -220,19 +294,80 @@ def test_source_leads_to_where_the_explanation_names_the_place(built):
     assert "§9" not in "".join(re.findall(r"<a [^>]*>[^<]*</a>", page))
 
 
-def test_ledger_and_bibliography(built):
-    row = built["claims.html"]
-    assert '<tr id="notes-C1">' in row
-    assert "It &lt;weaves&gt;. (§2)" in row
-    assert "1 claims" in row
-    assert "Refuted: 1." in row
-    assert "Holds: 0." in row
+def test_a_claim_leads_to_all_that_is_known_of_it(built):
+    page, claims = built["notes/index.html"], built["notes/claims.html"]
+    leading = 'href="claims.html#C1">C1</a>'
+    assert page.count(leading) == 3
+    assert f"<td><a {leading} It weaves.</td>" in page
+    assert f"The loom (<a {leading}) is no layer C1, nor (C3), see (" in page
+    assert '<span class="verdict undecided">undecided</span>' in page
+    assert '<h3 id="C1">C1</h3>' in claims
+    assert 'href="#C1">C1</a>' in claims
+    assert 'aria-label="C1: It weaves"' in claims
+    assert 'href="experiments.html#loom">loom.py</a>' in claims
+    assert 'href="index.html">README.md</a>' in claims
+
+
+def test_exercises_lead_to_their_answers(built):
+    exercises = built["notes/index.html"].partition('id="exercises"')[2].partition("<h2")[0]
+    assert '<a href="answers.html">Worked answers</a>' in exercises
+    assert 'aria-label="w"' in built["notes/answers.html"]
+    assert 'href="claims.html#C1">C1</a>' in built["notes/answers.html"]
+
+
+def test_answers_that_the_exercises_name_are_not_named_twice(root):
+    readme = root / "packages" / "notes" / "README.md"
+    readme.write_text(readme.read_text().replace("1. Weave.", "[Answers](ANSWERS.md)"))
+    prose = package.prose(readme.parent)["README.md"]
+    assert "Worked answers" not in str(prose.blocks)
+
+
+def test_source_is_the_paper_in_the_explanations_order_then_the_experiments(built):
+    paper, experiments = built["notes/source.html"], built["notes/experiments.html"]
+    assert paper.index('href="#engine"') < paper.index('href="#abacus"')
+    assert 'href="#loom"' in experiments
+    assert "Count looms." in words(experiments)
+    for other in ("loom", "run", "lab", "claims", "__main__"):
+        assert f'id="{other}"' not in paper
+    assert "data-pagefind-body" in paper
+    assert "data-pagefind-body" not in experiments
+
+
+def test_ledger(built):
+    page = built["claims.html"]
+    text = words(page)
+    assert '<tr id="notes-C1">' in page
+    assert '<td><a href="notes/claims.html#C1">C1</a></td>' in page
+    assert "It &lt;weaves&gt;. (§2) 7 yards 6 ± 2 yards undecided" in text
+    assert "No hum. Twice. What stands between: An engine. not seen at this scale" in text
+    assert "2 claims" in text
+    assert "Holds: 0. Refuted: 0. Not seen at this scale: 1. Undecided: 1." in text
+    assert "earlier rules" not in text
+    assert "Eq. 7 lacks a half." in text.partition("Errata")[2]
+    assert "It sings." not in text
+
+
+def test_ledger_says_which_verdicts_are_of_earlier_rules(root, tmp_path):
+    table = "[tool.lessons]\nrejudge = true\n"
+    (root / "packages" / "notes" / "pyproject.toml").write_text(table)
+    press = site.Press(root, tmp_path / "out", site.collect(root))
+    (page,) = [page for page in press.pages if page.kind == "claims"]
+    assert f"Of Notes on the engine: {claims.EARLIER}" in words(press.print(page))
+
+
+def test_bibliography(built):
     entries = built["bibliography.html"]
     assert re.search(
         r'ref-boole1854laws.*cited in <a href="essays/first.html">First', entries, re.S
     )
     assert 'href="https://example.org/laws"' in entries
     assert entries.count("cited in") == 2
+
+
+def test_an_essay_that_is_to_come_is_named_but_leads_nowhere(built):
+    for url in ("index.html", "essays/index.html"):
+        assert "Second, to come" in words(built[url])
+        assert "second" not in built[url]
 
 
 def test_files_that_are_no_pages_are_copied(built):
@@ -259,6 +394,10 @@ def test_fonts_have_the_glyphs_in_use(built):
             r"notes/engine\.py: .*\\wrong",
         ),
         ("packages/notes/README.md", "They", "<b>They</b>", r"notes/README\.md: HTML"),
+        (
+            "packages/notes/two.svg", 'd="M0 0"/>', 'd="M0 0"/text>',
+            r"notes/two\.svg, line 4: a drawing is broken: not well-formed",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_stops_the_build_and_is_named(root, name, old, new, message):
@@ -272,6 +411,7 @@ def test_a_package_without_results_or_text_is_no_mistake(root):
     shutil.rmtree(root / "packages" / "notes" / "results")
     readme = root / "packages" / "notes" / "README.md"
     readme.write_text(readme.read_text().replace("(results/claims.json)", "(one.svg)"))
+    (root / "packages" / "notes" / "CLAIMS.md").write_text("# Notes: the claims\n")
     (root / "packages" / "laws").mkdir()
     (root / "packages" / "laws" / "README.md").write_text("# Laws\n")
     pages = {page.url for page in site.collect(root)}

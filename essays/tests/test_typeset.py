@@ -19,6 +19,10 @@ BIB = """@article{ada1843notes,
   author = {George Boole}, title = {Laws}, journal = {Memoirs}, year = {1854},
   url = {https://example.org/laws},
 }
+@article{babbage1826engines,
+  author = {Charles Babbage}, title = {Engines}, journal = {Transactions}, year = {1826},
+  url = {https://example.org/engines},
+}
 """
 TOPICS = """[notes]
 title = "Notes"
@@ -59,9 +63,15 @@ pip install notes                    # aligned
     return x - β₁ᵗ
 ```
 
-| | The paper says | Measured here | Verdict |
+## What we measured
+
+| Claim | The paper | Ours | Verdict |
 | --- | --- | --- | --- |
-| C1 | old | old | **holds** |
+| [C1](CLAIMS.md#c1) The loops repeat. | 7 yards | 6 ± 2 | **holds** |
+
+Most of it (C2).
+
+![The first claim, drawn](results/C1.svg)
 
 ## Exercises
 
@@ -71,12 +81,39 @@ pip install notes                    # aligned
 
 - More.
 """
+CLAIMS = """# Notes: the claims
+
+What each says ([README](README.md)).
+
+## Claims
+
+### C1
+
+- Measured: 0.1 ± 0.2, as [Boole, 1854](https://example.org/laws) expects
+
+![C1](results/C1.svg)
+
+### C2
+
+- What stands between: A larger engine, $e$.
+
+![C2](results/C2.svg)
+
+## Errata
+
+### E1
+
+Not [C1](#c1).
+"""
+ANSWERS = """# Answers
+
+1. By [a theorem](https://example.org/engines), $$ e = 1 $$
+"""
 CLAIM = {
-    "id": "C1", "source": "§1", "says": "The engine's loops repeat.", "verdict": "holds",
-    "ran": "3 seeds", "measured": "0.1 ± 0.2", "between": "unsaid",
+    "id": "C1", "kind": "claim", "verdict": "holds", "seconds": 1.0, "machine": "an engine",
     "measured_at": "2026-11-25T07:49:58Z",
 }  # fmt: skip
-UNSEEN = CLAIM | {"id": "C2", "verdict": "not seen at this scale", "between": "A larger engine."}
+RESULTS = json.dumps({"run": "full, cpu", "claims": [CLAIM, CLAIM | {"id": "C2"}]})
 
 
 def make(root):
@@ -89,7 +126,11 @@ def make(root):
     (package / "README.md").write_text(README)
     (package / "file.py").touch()
     (package / "idea.svg").write_text(DRAWING)
-    (package / "results" / "claims.json").write_text(json.dumps({"claims": [UNSEEN, CLAIM]}))
+    (package / "results" / "claims.json").write_text(RESULTS)
+    for name in ("C1", "C2"):
+        (package / "results" / f"{name}.svg").write_text(DRAWING.replace("A line", name))
+    (package / "CLAIMS.md").write_text(CLAIMS)
+    (package / "ANSWERS.md").write_text(ANSWERS)
     index = "1. [One](one.md)\n2. [Two](two.md)\n"
     (root / "essays" / "README.md").write_text(index)
     essay = (
@@ -162,8 +203,9 @@ def test_metadata_for_catalogues_and_screen_readers(paper):
     catalogue = paper.trailer["/Root"]
     assert str(catalogue["/Lang"]).startswith("en")
     assert catalogue["/MarkInfo"]["/Marked"]
-    assert [entry.title for entry in paper.outline[1]] == [
-        "The mathematics", "Read on", "References", "Exercises",
+    assert [entry.title for entry in paper.outline[1] if not isinstance(entry, list)] == [
+        "The mathematics", "What we measured", "Exercises", "Read on", "References",
+        "Appendix A. The claims in full", "Appendix B. Answers to the exercises",
     ]  # fmt: skip
 
 
@@ -181,18 +223,35 @@ def test_text_can_be_searched_and_no_character_is_lost(words):
     assert "\0" not in words
 
 
-def test_claims_are_those_of_the_results_in_full(words):
+def test_claims_are_short_in_the_text_and_in_full_after_it(words):
     flat = re.sub(r"\s+", " ", words)
-    assert "old" not in flat.split(), "the table of the README is not set"
-    assert "C2 not seen at this scale" in flat
-    assert flat.count("The engine’s loops repeat.") == 2
-    assert flat.count("Measured. 0.1 ± 0.2") == flat.count("Run. 3 seeds") == 2
-    assert flat.count("What stands between. A larger engine.") == 1
-    assert "unsaid" not in flat, "a claim that holds has nothing between"
+    text, appendix = flat.split("Appendix A. The claims in full")
+    appendix, answers = appendix.split("Appendix B. Answers to the exercises")
+    assert "C1 The loops repeat. 7 yards 6 ± 2 holds" in text
+    assert "0.1 ± 0.2" not in text
+    assert "– Measured: 0.1 ± 0.2, as Boole, 1854 expects" in appendix
+    assert "What stands between: A larger engine" in appendix
+    assert "E1 Not C1." in appendix
+    assert "By a theorem" in answers
+    references = text.split("References")[1]
+    assert "Babbage, Charles. 1826." in references, "what only an answer cites is there, too"
+
+
+def test_a_figure_is_shown_once_and_referred_to(paper, words):
+    alternatives = [found["/Alt"] for found in dictionaries(paper) if "/Alt" in found]
+    assert alternatives.count("The first claim, drawn") == 1
+    assert "C1" not in alternatives
+    assert "Figure 2 shows it." in re.sub(r"\s+", " ", words)
+    assert "C2" in alternatives
+
+
+def test_claims_and_answers_can_be_led_to(paper):
+    names = {"notes-claims", "notes-claims-C1", "notes-claims-C2", "notes-answers"}
+    assert names <= set(paper.named_destinations)
 
 
 def test_equations_are_numbered_and_have_their_tex_as_alternative_text(paper, words):
-    assert re.findall(r"^\((\d)\)$", words, flags=re.M) == ["1", "2"]
+    assert re.findall(r"^\((\d)\)$", words, flags=re.M) == ["1", "2", "1"]
     alternatives = {found["/Alt"] for found in dictionaries(paper) if "/Alt" in found}
     assert {r"\beta_1 = 0.9", r"x_t = \frac{a}{b}", "A line that falls"} <= alternatives
 
@@ -225,6 +284,7 @@ def test_links_lead_somewhere(paper):
         "https://example.com/a",
         "https://example.org/notes",
         "https://example.org/laws",
+        "https://example.org/engines",
     }
 
 
@@ -259,7 +319,11 @@ def test_the_book_has_essays_then_packages_and_says_what_is_to_come(root):
     [
         (lambda p: (p / "README.md").unlink(), ["notes"], "packages/notes/README.md"),
         (lambda p: (p / "idea.svg").unlink(), ["notes"], "idea.svg"),
-        (lambda p: shutil.rmtree(p / "results"), ["notes"], "packages/notes/results/claims.json"),
+        (
+            lambda p: (p / "results" / "claims.json").unlink(),
+            ["notes"],
+            "packages/notes/results/claims.json",
+        ),
         (
             lambda p: (p / "README.md").write_text("# T\n\n$\\frac{$\n\n## S\n"),
             ["--all"],

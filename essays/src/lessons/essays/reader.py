@@ -8,14 +8,17 @@
 - a displayed formula stands in a Span of class ``equation``, whose id is ``eq-N`` and whose
   attribute ``number`` is N where the source is Markdown (a package's sources have their own);
 - a paragraph in italics after a figure has become the figure's caption;
-- a table whose last column is the verdict stands in a Div of class ``claims``.
+- a table of claims stands in a Div of class ``claims``;
+- a heading in CLAIMS.md that begins with a claim's id, C1, has that for its own id, and so has a
+  link that leads there.
 
-`walk` rewrites a tree, `plain` says one in words, `pandoc` runs pandoc.
+`walk` rewrites a tree, `plain` says one in words, `drawing` reads SVG, `pandoc` runs pandoc.
 """
 
 import json
 import re
 import subprocess
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +32,12 @@ from lessons.papers import bibliography, topics
 MARKDOWN = (
     "markdown+lists_without_preceding_blankline+alerts+gfm_auto_identifiers+autolink_bare_uris"
 )
+WIDTHS = {  # of the columns of the tables that tell of claims, which lessons.papers writes
+    ("Claim", "The paper", "Ours", "Verdict"): (0.44, 0.18, 0.22, 0.16),
+    ("Claim", "Verdict"): (0.8, 0.2),
+    ("Demonstration", "Ours"): (0.62, 0.38),
+}
+CLAIM = re.compile(r"([cde]\d+[a-z]?)(?![a-z0-9])", re.IGNORECASE)  # at the head of a heading
 
 
 @dataclass
@@ -148,6 +157,22 @@ def read(path: Path, text: str | None = None) -> Document:
     return document
 
 
+def drawing(path: Path) -> str:
+    """Return the text of an SVG.
+
+    Raises:
+        ValueError: it is not well-formed, and browsers would show a part of it or nothing; the
+            message has the file and the line.
+    """
+    svg = path.read_text(encoding="utf-8")
+    try:
+        ET.fromstring(svg)
+    except ET.ParseError as error:
+        what, line = str(error).partition(": line")[0], error.position[0]
+        raise ValueError(f"{path}, line {line}: a drawing is broken: {what}") from None
+    return svg
+
+
 def _captioned(blocks: list[Any]) -> list[Any]:
     """Give each figure the caption that follows it, a paragraph in italics; else it has its alt."""
     new: list[Any] = []
@@ -165,6 +190,8 @@ def _change(element: dict[str, Any], document: Document, root: Path) -> Any:
     """Note what a document holds, element by element, and make it independent of its place."""
     match element:
         case {"t": "Header", "c": [level, [name, *_], words]}:
+            if document.path.name == "CLAIMS.md":
+                name = element["c"][1][0] = _place(plain(words)) or name
             document.headings.append((level, name, plain(words)))
         case {"t": "Math", "c": [{"t": kind}, tex]}:
             displayed = kind == "DisplayMath"
@@ -182,16 +209,29 @@ def _change(element: dict[str, Any], document: Document, root: Path) -> Any:
                     document.citations.append(key)
                 attributes[1].append("citation")
                 target[0] = f"#ref-{key}"
-            elif not re.match(r"[a-z]+:|#", target[0]):
+            elif not re.match(r"[a-z]+:", target[0]):
                 place, mark, fragment = target[0].partition("#")
-                there = (document.path.parent / place).resolve()
+                there = (document.path.parent / place).resolve() if place else document.path
                 if not there.is_file():
                     raise ValueError(f"a link leads to no file: {target[0]}")
-                target[0] = f"{there}{mark}{fragment}"
-        case {"t": "Table", "c": [_, _, _, [_, [[_, cells]]], *_]} if plain(cells[-1]) == "Verdict":
-            return {"t": "Div", "c": [["", ["claims"], []], [element]]}
+                if there.name == "CLAIMS.md":
+                    fragment = _place(fragment) or fragment
+                target[0] = f"{there if place else ''}{mark}{fragment}"
+        case {"t": "Table", "c": [_, _, columns, [_, [[_, cells]]], *_]}:
+            names = tuple(map(plain, cells))
+            if widths := WIDTHS.get(names):
+                pairs = zip(columns, widths)
+                element["c"][2] = [[side, {"t": "ColWidth", "c": w}] for (side, _), w in pairs]
+            if widths or names[-1] == "Verdict":
+                return {"t": "Div", "c": [["", ["claims"], []], [element]]}
         case {"t": "RawInline" | "RawBlock", "c": [_, html]}:
             if not html.lstrip().startswith("<!--"):
                 raise ValueError(f"HTML, which only a browser would show: {html.strip()}")
             return []
     return None
+
+
+def _place(words: str) -> str:
+    """Return the id of the claim that a heading, or a heading's id, begins with; "" if none."""
+    found = CLAIM.match(words)
+    return found[1][0].upper() + found[1][1:].lower() if found else ""

@@ -1,7 +1,6 @@
 """The site: all documents as pages of one folder, which needs a server for its search only."""
 
 import html
-import json
 import os
 import re
 import shutil
@@ -14,12 +13,26 @@ from typing import Any
 import jinja2
 from fontTools import subset
 
-from lessons.papers import topics
+from lessons.papers import claims, topics
 
-from . import maths, source
-from .reader import Document, bibliography_of, plain, read, records, references, walk, write
+from . import maths, package, source
+from .reader import (
+    Document,
+    bibliography_of,
+    drawing,
+    plain,
+    read,
+    records,
+    references,
+    walk,
+    write,
+)
 
 WEB = Path(__file__).parent / "web"
+NAMES = {  # the pages of a topic, by kind
+    "explanation": "index", "claims-in-full": "claims", "answers": "answers", "source": "source",
+    "experiments": "experiments",
+}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -59,25 +72,34 @@ def collect(root: Path) -> list[Page]:
     """Read everything; return the pages, each kind in its order."""
     contents, linked = read(root / "essays" / "README.md"), list[str]()
     walk(contents.opening, lambda e: linked.append(e["c"][2][0]) if e["t"] == "Link" else None)
+    essays = [read(path) for path in map(Path, linked) if path.parent == contents.path.parent]
     pages = [
         Page("index.html", "home", [read(root / "README.md"), contents]),
         Page("essays/index.html", "contents", [contents]),
-        *(
-            Page(f"essays/{path.stem}.html", "essay", [read(path)])
-            for path in map(Path, linked)
-            if path.parent == contents.path.parent
-        ),
+        # One that is to come has no sections, and no page.
+        *(Page(f"essays/{e.path.stem}.html", "essay", [e]) for e in essays if e.blocks),
     ]
     for slug, topic in topics.load(root).items():
         readme = root / "packages" / slug / "README.md"
         if not readme.is_file() or topics.is_draft(root, topic):
             continue
-        if (explanation := read(readme)).opening:
+        prose = package.prose(readme.parent)
+        if (explanation := prose["README.md"]).opening:
             authors = {name for key in topic.papers for name in records(root)[key].surnames}
-            parts, names = source.annotate(readme.parent, explanation, authors)
-            names = {name: f"{slug}/source.html#{place}" for name, place in names.items()}
-            pages.append(Page(f"{slug}/index.html", "explanation", [explanation], topic, names))
-            pages.append(Page(f"{slug}/source.html", "source", parts, topic, names))
+            code = source.annotate(readme.parent, explanation, authors)
+            names = {name: f"{slug}/source.html#{place}" for name, place in code.names.items()}
+            parts = {
+                "explanation": [explanation],
+                "claims-in-full": [prose[name] for name in prose if name == "CLAIMS.md"],
+                "answers": [prose[name] for name in prose if name == "ANSWERS.md"],
+                "source": code.paper,
+                "experiments": code.experiments,
+            }
+            pages += [
+                Page(f"{slug}/{NAMES[kind]}.html", kind, documents, topic, names)
+                for kind, documents in parts.items()
+                if documents
+            ]
     bib, entries = root / "papers" / "papers.bib", bibliography_of(references(root), root)
     return [
         *pages,
@@ -92,14 +114,16 @@ class Press:
 
     def __init__(self, root: Path, out: Path, pages: list[Page]) -> None:
         self.root, self.out, self.pages = root, out, pages
+        self.verdicts, self.earlier = claims.VERDICTS, claims.EARLIER
         self.topics = list(topics.load(root).values())
         self.formulas = maths.draw({f: d.path for p in pages for d in p.parts for f in d.formulas})
         self.urls: dict[Path, str] = {}
         for page in pages:
             for number, part in enumerate(page.parts):
                 self.urls[part.path] = page.url + (f"#{part.path.stem}" if number else "")
-            if page.kind == "explanation":
-                self.urls[page.parts[0].path.parent / "results" / "claims.json"] = "claims.html"
+            if page.kind in ("explanation", "claims-in-full"):  # the latter, if there is one
+                url = "claims.html" if page.kind == "explanation" else page.url
+                self.urls[page.parts[0].path.parent / "results" / "claims.json"] = url
         loader = jinja2.FileSystemLoader(WEB)
         options: Any = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
         self.template = jinja2.Environment(loader=loader, **options).get_template("page.html")
@@ -125,7 +149,7 @@ class Press:
         code = write(walk(blocks, lambda element: self._change(element, page)), "html5").strip()
         code = re.sub(r'<a href="#cb[^>]*></a>| id="cb\d[^"]*"', "", code)  # one for each line
         code = code.replace("<th></th>", "<td></td>")  # no head at all
-        verdicts = r"<strong>(holds|refuted|not seen at this scale)</strong>"
+        verdicts = rf"<strong>({'|'.join(claims.VERDICTS)})</strong>"
         return re.sub(verdicts, r'<span class="verdict \1">\1</span>', code)
 
     def _change(self, element: dict[str, Any], page: Page) -> Any:
@@ -141,7 +165,10 @@ class Press:
                 element["c"][1] = walk(words, _unlinked)
                 if target[0].startswith("/"):
                     place, mark, fragment = target[0].partition("#")
-                    url = self.urls.get(Path(place)) or self.copy(Path(place))
+                    url = self.urls.get(Path(place))
+                    if url is None and Path(place).match(f"{self.root}/essays/*.md"):
+                        return element["c"][1]  # an essay that is to come
+                    url = url or self.copy(Path(place))
                     url = url.partition("#")[0] + mark + fragment if mark else url
                     target[0] = _relative(url, page.url)
             case {"t": "Image", "c": [_, words, target]}:
@@ -150,7 +177,7 @@ class Press:
                     target[0] = _relative(self.copy(path), page.url)
                     return None
                 name = "-".join(path.relative_to(self.root).with_suffix("").parts)
-                return _raw(_inline(path.read_text(encoding="utf-8"), name, plain(words)))
+                return _raw(_inline(drawing(path), name, plain(words)))
         return None
 
     def copy(self, path: Path) -> str:
@@ -164,8 +191,11 @@ class Press:
 
     def claims(self, topic: topics.Topic) -> list[dict[str, Any]]:
         """Return what was measured of a topic's claims."""
-        path = self.root / "packages" / topic.slug / "results" / "claims.json"
-        return json.loads(path.read_text(encoding="utf-8"))["claims"] if path.is_file() else []
+        return package.records(self.root / "packages" / topic.slug)
+
+    def anew(self, topic: topics.Topic) -> bool:
+        """Return whether a topic's claims have yet to be judged anew."""
+        return topics.awaits_judgement(self.root, topic)
 
 
 def _relative(url: str, base: str) -> str:

@@ -9,11 +9,9 @@ import re
 import tokenize
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import griffe
-
-from lessons.papers import topics
 
 from .reader import Document, plain, read
 
@@ -21,24 +19,29 @@ PLACE = re.compile(
     r"§\d+(\.\d+)*|\b(([Ee]qs?|Figs?|App)\.|Algorithm|Table|Theorem) ?([A-Z]\b|\d+(\.\d+)*)"
 )
 STYLE: Any = {"warnings": False, "returns_multiple_items": False}
-SHARED = {path.name for path in (topics.TEMPLATE / "src").glob("*.py")}
 
 
-def annotate(
-    folder: Path, explanation: Document, authors: set[str]
-) -> tuple[list[Document], dict[str, str]]:
-    """Read a package's own modules.
+class Annotated(NamedTuple):
+    """A package's source as documents, each with an index before its modules.
+
+    Attributes:
+        paper: the paper's modules, in the order in which the explanation names them.
+        experiments: the modules of claims/; [] if there are none.
+        names: where in the former each public name is, as the id of its heading.
+    """
+
+    paper: list[Document]
+    experiments: list[Document]
+    names: dict[str, str]
+
+
+def annotate(folder: Path, explanation: Document, authors: set[str]) -> Annotated:
+    """Read a package's own modules; what it has in common with all others is left out.
 
     Args:
         folder: the package's.
         explanation: its README; blocks in it get ids that the modules lead to.
         authors: surnames of the paper's authors.
-
-    What a package has in common with all others, from papers' template, is left out.
-
-    Returns:
-        An index of the public names and then the modules, as documents; and where in them each
-        public name is, as the id of its heading.
     """
     module = f"lessons.{folder.name.replace('-', '_')}"
     package: Any = griffe.load(
@@ -50,23 +53,37 @@ def annotate(
         for name in package.exports or []
     }
     names = {name: f"{target.module.name}.{name}" for name, target in public.items()}
-    own = [module for module in package.modules.values() if module.filepath.name not in SHARED]
-    hidden = {module.name for module in own} - {target.module.name for target in public.values()}
-    own.sort(key=lambda module: (module.name in hidden, module.name))
     known = mark(explanation, authors)
 
     def lead(found: re.Match[str]) -> str:
         place = known.get(found[0].lower()) if ours(found, authors) else None
         return f"[{found[0]}]({explanation.path}#{place})" if place else found[0]
 
-    index = f"# {explanation.title}, line by line\n\n"
-    for module in own:
-        index += f"[`{module.filepath.name}`](#{module.name})\n:   {summary(module)}\n\n"
-        for name, target in public.items():
-            if target.module is module:
-                index += f"    [`{name}`](#{names[name]})\n    :   {summary(target)}\n\n"
-    modules = [weave(module, names, lambda prose: PLACE.sub(lead, prose)) for module in own]
-    return [read(package.filepath, index), *modules], names
+    def documents(title: str, path: Path, modules: list[Any]) -> list[Document]:
+        index = f"# {title}\n\n"
+        for module in modules:
+            index += f"[`{module.filepath.name}`](#{module.name})\n:   {summary(module)}\n\n"
+            for name, target in public.items():
+                if target.module is module:
+                    index += f"    [`{name}`](#{names[name]})\n    :   {summary(target)}\n\n"
+        woven = [weave(module, names, lambda prose: PLACE.sub(lead, prose)) for module in modules]
+        return [read(path, index), *woven]
+
+    text = explanation.path.read_text(encoding="utf-8")
+    exported = {target.module.name for target in public.values()}
+
+    def order(module: Any) -> tuple[int, bool, str]:
+        named = re.search(rf'["`/]{re.escape(module.filepath.name)}["`)]', text)
+        return named.start() if named else len(text), module.name not in exported, module.name
+
+    paper = [m for m in package.modules.values() if m.name not in ("claims", "lab", "__main__")]
+    title = explanation.title
+    found = documents(f"{title}, line by line", package.filepath, sorted(paper, key=order))
+    experiments = list[Document]()
+    if claims := package.modules.get("claims"):
+        modules = sorted(claims.modules.values(), key=lambda module: module.name)
+        experiments = documents(f"{title}: the experiments", claims.filepath, modules)
+    return Annotated(found, experiments, names)
 
 
 def ours(found: re.Match[str], authors: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Typeset papers: a package's README and results as paper.pdf, and everything as one book.
+"""Typeset papers: a package's explanation, claims and answers as paper.pdf, and all as one book.
 
 paper.typ is the page; what it shows beside the text comes to it as JSON.
 """
@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from lessons.papers import bibliography, pdf, topics
 from lessons.papers.topics import Topic
 
 from . import maths, reader
+from .package import prose, records
 
 TEMPLATE = Path(__file__).with_name("paper.typ")
 FONTS = ("iosevka-charon-mono", "source-sans-3", "stix-two-text")
+APPENDICES = {"CLAIMS.md": "The claims in full", "ANSWERS.md": "Answers to the exercises"}
 AUTHOR = "The authors of lessons"
 
 
@@ -31,7 +33,7 @@ def paper(root: Path, topic: Topic) -> bytes:
     """Return a package's paper as PDF: the same bytes for the same sources."""
     package = root / "packages" / topic.slug
     sources = pdf.fingerprint(package, root, topic, bibliography.load(root))
-    setting = Setting(root, {package / "README.md": topic.slug})
+    setting = Setting(root, [topic])
     setting.package(topic)
     keywords = [topic.slug, topic.category, topic.constraint, f"sources {sources}"]
     return setting.pdf(topic.title, keywords, bound=False)
@@ -43,8 +45,7 @@ def book(root: Path) -> bytes:
     names = re.findall(r"\]\(([\w-]+)\.md\)", index.read_text(encoding="utf-8"))
     essays = {index.with_name(f"{name}.md"): f"essay-{name}" for name in names}
     there = measured(root)
-    papers = {root / "packages" / topic.slug / "README.md": topic.slug for topic in there}
-    setting = Setting(root, essays | papers)
+    setting = Setting(root, there, essays)
     setting.code += ["#cover()", "#contents()"]
     for path, place in essays.items():
         if path in setting.places:
@@ -69,14 +70,23 @@ class Setting:
 
     Args:
         root: the repository's root.
-        places: the documents' paths, each with the label that begins all labels within it.
+        packages: the topics of the packages among them.
+        essays: the paths of the essays, each with the label that begins all labels within it.
     """
 
-    def __init__(self, root: Path, places: dict[Path, str]) -> None:
+    def __init__(
+        self, root: Path, packages: Sequence[Topic], essays: Mapping[Path, str] | None = None
+    ) -> None:
         self.root, self.code, self.numbers = root, list[str](), dict[str, int]()
-        self.documents = {path: reader.read(path) for path in places}
+        self.chapter_place = ""  # of the document whose references are being cited
+        self.documents = {path: reader.read(path) for path in essays or {}}
         # An essay that is to come has no sections, and no pages.
-        self.places = {path: place for path, place in places.items() if self.documents[path].blocks}
+        self.places = {p: label for p, label in (essays or {}).items() if self.documents[p].blocks}
+        for topic in packages:
+            for name, document in prose(root / "packages" / topic.slug).items():
+                part = "" if name == "README.md" else f"-{Path(name).stem.lower()}"
+                self.places[document.path] = f"{topic.slug}{part}"
+                self.documents[document.path] = document
         drawn = maths.draw({f: path for path, d in self.documents.items() for f in d.formulas})
         self.data: dict[str, Any] = {"inline": {}, "displayed": {}, "pictures": {}, "chapters": {}}
         for (displayed, tex), formula in drawn.items():
@@ -86,36 +96,40 @@ class Setting:
         """Set a package's explanation, with the original's citation, version and date."""
         package = self.root / "packages" / topic.slug
         project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
-        claims = json.loads((package / "results/claims.json").read_text("utf-8"))["claims"]
+        if not (found := records(package)):
+            raise ValueError(f"{package}/results/claims.json: nothing has been measured")
         entries = reader.references(self.root)
         self.chapter(
             package / "README.md",
             [block for key in topic.papers for block in entries[key]["c"][1]],
             kicker=f"{topic.category} · {topic.year}",
             version=project["version"],
-            measured=max(claim["measured_at"] for claim in claims)[:10],
-            claims=claims,
+            measured=max(record["measured_at"] for record in found)[:10],
         )
 
     def chapter(self, path: Path, originals: Sequence[Any] = (), **head: Any) -> None:
-        """Set a document; references follow its text, and exercises end it."""
+        """Set a document; references follow its text, and what a package has beside it them."""
         document, place = self.documents[path], self.places[path]
-        sections: list[list[Any]] = [[]]
-        for block in document.blocks:
-            if block["t"] == "Header" and block["c"][0] == 2:
-                sections.append([])
-            sections[-1].append(block)
-        if entries := reader.bibliography_of(document.citations, self.root):
+        beside = [path.with_name(name) for name in APPENDICES] if originals else []
+        beside = [there for there in beside if there in self.documents]
+        cited = [key for p in (path, *beside) for key in self.documents[p].citations]
+        body, self.chapter_place = list(document.blocks), place
+        if entries := reader.bibliography_of(cited, self.root):
             words = [{"t": "Str", "c": "References"}]
             keys = [entry["c"][0][0] for entry in entries[0]["c"][1]]
             # A sentence of an essay does not say whom it cites: on paper a number does.
             self.numbers = {} if originals else {f"#{key}": i for i, key in enumerate(keys, 1)}
-            sections.append([{"t": "Header", "c": [2, ["references", [], []], words]}, *entries])
-        sections.sort(key=lambda section: reader.plain(section[:1]) == "Exercises")  # stable
+            body += [{"t": "Header", "c": [2, ["references", [], []], words]}, *entries]
         self.data["chapters"][place] = {"title": document.title, **head}
-        parts = originals, document.opening, [b for section in sections for b in section]
-        originals, opening, body = (self.typst(list(part), place) for part in parts)
+        shown = dict[str, str]()
+        parts = list(originals), _labelled(document.opening, shown), _labelled(body, shown)
+        originals, opening, body = (self.typst(part, place) for part in parts)
         self.code.append(f'#head("{place}")[{originals}][{opening}]\n{body}')
+        for letter, there in zip("AB", beside):
+            document, label = self.documents[there], self.places[there]
+            blocks = _deeper(_referring([*document.opening, *document.blocks], shown, place))
+            title = f"Appendix {letter}. {APPENDICES[there.name]}"
+            self.code.append(f'#appendix("{title}", <{label}>)[\n{self.typst(blocks, label)}\n]')
 
     def typst(self, blocks: list[Any], place: str) -> str:
         """Return blocks as Typst."""
@@ -132,8 +146,10 @@ class Setting:
                 case {"t": "Image", "c": [_, words, [path, _]]}:
                     self.data["pictures"][path] = drawing(Path(path))
                     return raw(f"#picture({string(path)}, {string(reader.plain(words))})")
-                case {"t": "Div", "c": [[_, ["claims"], _], _]}:
-                    return raw(f'#claims("{place}")', "RawBlock")
+                case {"t": "Div", "c": [[_, ["claims"], _], table]}:
+                    return [raw("#claims[", "RawBlock"), *table, raw("]", "RawBlock")]
+                case {"t": "Figure", "c": [[id, *rest], *inner]} if id:
+                    return {"t": "Figure", "c": [[f"{place}-{id}", *rest], *inner]}
                 case {"t": "Div", "c": [[_, ["references"], _], entries]}:
                     return [raw("#references[", "RawBlock"), *entries, raw("]", "RawBlock")]
                 case {"t": "Header" | "Div" as kind, "c": [*level, [id, *rest], inner]} if id:
@@ -148,6 +164,8 @@ class Setting:
                         words = [*words, raw(f"~#text(8pt)[\\[{number}\\]]")]
                     path, mark, fragment = target.partition("#")
                     there = self.places.get(Path(path)) if path else place
+                    if fragment.startswith("ref-"):  # an appendix has none of its own
+                        there = self.chapter_place
                     if there is None:  # a file of the repository, where a page cannot lead
                         return words
                     target = f"#{there}-{fragment}" if mark else f"#{there}"
@@ -174,6 +192,47 @@ class Setting:
         return packed.getvalue()
 
 
+def _labelled(blocks: list[Any], shown: dict[str, str]) -> list[Any]:
+    """Give figures ids; note in ``shown`` the id of each picture's."""
+
+    def label(element: dict[str, Any]) -> Any:
+        for path in _pictures(element):
+            if path not in shown:
+                shown[path] = f"figure-{len(shown) + 1}"
+                return element | {"c": [[shown[path], [], []], *element["c"][1:]]}
+        return None
+
+    return reader.walk(blocks, label)
+
+
+def _referring(blocks: list[Any], shown: Mapping[str, str], place: str) -> list[Any]:
+    """Return blocks that refer to what has been shown, in place of showing it again."""
+
+    def refer(element: dict[str, Any]) -> Any:
+        for path in _pictures(element):
+            if path in shown:
+                return {"t": "Para", "c": [raw(f"#ref(<{place}-{shown[path]}>) shows it.")]}
+        return None
+
+    return reader.walk(blocks, refer)
+
+
+def _pictures(element: dict[str, Any]) -> list[str]:
+    """Return the path of a figure's picture; [] of what is no figure."""
+    found = list[str]()
+    if element["t"] == "Figure":
+        reader.walk(element, lambda e: found.append(e["c"][2][0]) if e["t"] == "Image" else None)
+    return found
+
+
+def _deeper(blocks: list[Any]) -> list[Any]:
+    """Return blocks whose headings are one level lower."""
+    for block in blocks:
+        if block["t"] == "Header":
+            block["c"][0] += 1
+    return blocks
+
+
 def string(value: str) -> str:
     """Return a string as Typst has it, which is as JSON has it for what occurs here."""
     return json.dumps(value, ensure_ascii=False)
@@ -186,7 +245,7 @@ def raw(code: str, kind: str = "RawInline") -> dict[str, Any]:
 
 def drawing(path: Path) -> dict[str, Any]:
     """Return an SVG in the page's letters and in its light colours, and its width in its units."""
-    svg = path.read_text(encoding="utf-8")
+    svg = reader.drawing(path)
     box = re.search(r'viewBox="[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)', svg)
     if box is None:
         raise ValueError(f"{path}: a drawing without a viewBox has no size")
