@@ -189,10 +189,11 @@ def test_a_paper_knows_its_sources(made):
     )
     (package / "paper.pdf").write_bytes(content)
     assert list(pdf.problems(package, root, topic, records)) == []
-    (package / "README.md").write_text(README.replace("weaves", "wove"))
-    ((_, what),) = pdf.problems(package, root, topic, records)
-    assert "older than its sources" in what
-    (package / "README.md").write_text(README)
+    for name, text in {"README.md": README, "CLAIMS.md": CLAIMS, "ANSWERS.md": ANSWERS}.items():
+        (package / name).write_text(text + "\nMore.\n")
+        ((_, what),) = pdf.problems(package, root, topic, records)
+        assert "older than its sources" in what
+        (package / name).write_text(text)
 
 
 def test_metadata_for_catalogues_and_screen_readers(paper):

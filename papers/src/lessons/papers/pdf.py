@@ -22,7 +22,9 @@ def fingerprint(package: Path, root: Path, topic: Topic, records: dict[str, Reco
 
     Neither times nor the tools that typeset count: a clone has no times, and few have the tools.
     """
-    text = (package / "README.md").read_text(encoding="utf-8")
+    beside = [package / name for name in ("CLAIMS.md", "ANSWERS.md")]
+    prose = [package / "README.md", *(path for path in beside if path.is_file())]
+    text = "\f".join(path.read_text(encoding="utf-8") for path in prose)
     drawings = {path.relative_to(package).as_posix(): path for path in package.rglob("*.svg")}
     files = [path for name, path in sorted(drawings.items()) if f"({name})" in text]
     files += [package / "results" / "claims.json", root / TEMPLATE]
