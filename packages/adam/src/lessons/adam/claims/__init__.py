@@ -1,0 +1,38 @@
+"""The paper's claims, re-tested: what a reader of the abstract would ask for comes first.
+
+Not among them is the sum-of-functions optimizer of §6.2 and Fig. 2b: what is said of its time per
+step is said of one implementation, which is not to be had for PyTorch.
+"""
+
+from .bias_correction import best_settings, instability, never_worse
+from .convolutional import adagrad_is_slow, marginal_improvement, vanishing
+from .defaults import annealing, little_tuning
+from .dropout_network import averaging, best_of_five
+from .logistic import faster_than_adagrad, similar_to_sgd
+from .sparse import adagrad_beats_sgd, adam_keeps_up
+from .steps import adamax_bound, rarely_exceeded, scale_invariance, stated_bounds
+from .theorem import small_or_near_one, theorem, wrong_beta
+
+CLAIMS = [
+    best_of_five,  # C1
+    similar_to_sgd,
+    faster_than_adagrad,
+    adagrad_beats_sgd,
+    adam_keeps_up,
+    adagrad_is_slow,
+    marginal_improvement,
+    vanishing,  # C8
+    instability,
+    best_settings,
+    never_worse,
+    little_tuning,  # C12
+    theorem,
+    scale_invariance,
+    rarely_exceeded,
+    stated_bounds,  # C16
+    adamax_bound,
+    annealing,
+    averaging,  # C19
+    wrong_beta,
+    small_or_near_one,
+]

@@ -1,0 +1,163 @@
+"""§2.1 and §7.1: what a step does not depend on, and how large it can be."""
+
+import torch
+
+from ..adamax import AdaMax
+from ..counterexamples import (
+    adamax_tight_bound,
+    growing,
+    shrinking,
+    stated_bound,
+    step_sizes,
+    tight_bound,
+)  # fmt: skip
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, MUTED, RED
+from ..lab.statistics import every, exact, interval, judge
+from . import convolutional, dropout_network
+from .training import if_open
+
+BETAS = (0.9, 0.999)  # the paper's defaults
+EQUAL = (0.9, 0.99)  # where (1 − β₁) = √(1 − β₂), the other case of §2.1
+
+
+@claim(
+    "C14",
+    "§2.1; abstract",
+    quotes="The effective stepsize Δt is also invariant to the scale of the gradients",
+    says="Steps do not change if all gradients are multiplied by a constant.",
+    asks="Steps on gradients that differ by a factor of 10^10 and 10^-10, in float64, with ε = 0. "
+    "For a diagonal rescaling it is the same, since all is elementwise.",
+    holds_if="no step changes by more than 1e-9 of itself",
+    fails_if="one does",
+    paper="no change",
+)
+def scale_invariance(run):
+    """Compare steps on gradients that differ by a factor."""
+    generator = torch.Generator().manual_seed(run.seed)
+    gradients = torch.randn(500, generator=generator, dtype=torch.float64).tolist()
+    plain = step_sizes(gradients, eps=0.0)
+    worst = max(
+        abs(a - b) / a
+        for factor in (1e-10, 1e10)
+        for a, b in zip(plain, step_sizes([factor * g for g in gradients], eps=0.0))
+    )
+    return Finding(
+        exact(worst < 1e-9),  # float64 leaves 16 digits; 500 steps may cost some
+        ours=f"largest change {worst:.1e} of a step".replace("e-", " × 10^−"),
+        ran="500 normal gradients in float64, times 1e-10 and 1e10, ε = 0.",
+        measured=f"The largest relative change of a step is {worst:.1e}, which is rounding.",
+        numbers={"worst": worst},
+    )
+
+
+@claim(
+    "C15",
+    "§2.1; §1",
+    quotes="The effective magnitude of the steps taken in parameter space at each timestep are "
+    "approximately bounded by the stepsize setting α",
+    says="In practice a step rarely exceeds the step size.",
+    asks="The share of steps |m̂/√v̂| above 1.1 among all parameters, in the networks of C1 and C6, "
+    "after every pass, Adam at its best α.",
+    holds_if="the 95% intervals of the share, in both networks, lie below 1%",
+    fails_if="one of them lies above 1%",
+    paper="|Δ| ⪅ α",
+)
+def rarely_exceeded(run):
+    """Count the steps that are larger than α by more than a tenth."""
+    shares, largest = {}, 0.0
+    for name, (result, _) in (
+        ("dropout", dropout_network.measure(run)),
+        ("convolutional", convolutional.measure(run)),
+    ):
+        sizes = [r["sizes"] for r in result["Adam"]["runs"]]  # seed, pass, what
+        shares[name] = [sum(s[1] for s in one) / len(one) for one in sizes]
+        largest = max(largest, *(s[2] for one in sizes for s in one))
+    regime = run.scale == "paper"
+    found = {name: interval(share) for name, share in shares.items()}
+    judged = every([judge(f, below=0.01, paper_regime=regime) for f in found.values()])
+    percent = {name: f"{100 * f.mean:.2g}%" for name, f in found.items()}
+    return Finding(
+        judged,
+        ours=f"above 1.1 α: {percent['dropout']} (dropout), {percent['convolutional']} of steps",
+        ran=f"{dropout_network.described(run, len(shares['dropout']))} "
+        f"{convolutional.described(run, len(shares['convolutional']))}",
+        measured=f"{percent['dropout']} of the steps in the network with dropout and "
+        f"{percent['convolutional']} in the convolutional one are above 1.1 α; the largest is "
+        f"{largest:.2f} α.",
+        numbers={"shares": shares, "largest": largest},
+        **if_open(judged, "Small networks."),
+    )
+
+
+def draw_bound(figure, numbers):
+    """Draw the step sizes that growing gradients give, and the two bounds."""
+    axes = figure.subplots()
+    t = [1 + numbers["stride"] * i for i in range(len(numbers["steps"]))]
+    label = "gradients that grow by 11% a step"
+    axes.plot(t, numbers["steps"], color=RED, label=label)
+    axes.axhline(numbers["stated"], color=BLUE, label=f"the paper's bound, {numbers['stated']:.2f}")
+    axes.axhline(
+        numbers["limit"], color=MUTED, ls="--", label=f"Cauchy–Schwarz, {numbers['limit']:.2f}"
+    )
+    axes.set(xlabel="step t", ylabel="size of the step (α)", ylim=(0, 8.2))
+    axes.legend(loc="lower right")
+
+
+@claim(
+    "C16",
+    "§2.1",
+    quotes="effective stepsize has two upper bounds: |Δt| ≤ α · (1 − β₁)/√(1 − β₂) in the case "
+    "(1 − β₁) > √(1 − β₂), and |Δt| ≤ α otherwise.",
+    says="A step never exceeds α (1 − β₁)/√(1 − β₂), or α.",
+    asks="The steps on gradients that each are β₂/β₁ times the one before, for which the inequality"
+    " of Cauchy and Schwarz is an equality; both cases.",
+    holds_if="no step exceeds the bound by more than 0.1%",
+    fails_if="one does",
+    paper="3.16 α at the defaults",
+    draw=draw_bound,
+)
+def stated_bounds(run):
+    """Feed the worst gradients, and the lone spike that the paper has in mind."""
+    count = run.pick(test=1000, default=3000)
+    sizes = step_sizes(growing(count, BETAS), eps=0.0)
+    stated, limit = stated_bound(BETAS), tight_bound(BETAS)
+    other = max(step_sizes(growing(count, EQUAL), betas=EQUAL, eps=0.0))
+    spike = step_sizes([0.0] * 5000 + [1.0])[-1]
+    stride = max(count // 300, 1)
+    return Finding(
+        exact(max(sizes) <= 1.001 * stated and other <= 1.001 * stated_bound(EQUAL)),
+        ours=f"{max(sizes):.2f} α",
+        ran=f"{count:,} gradients, each β₂/β₁ times the one before, at β = (.9, .999) and "
+        "(.9, .99); ε = 0. Beside them 5,000 zero gradients and then a 1.",
+        measured=f"At (.9, .999) |Δ| reaches {sizes[999]:.3f} α after 1,000 steps and "
+        f"{max(sizes):.3f} α after {count:,}, the stated bound is {stated:.3f} α; the limit, by "
+        f"Cauchy and Schwarz, {limit:.3f} α. At (.9, .99) it reaches {other:.3f} α, the bound is "
+        f"α. The lone spike gives {spike:.3f} α.",
+        numbers={"steps": sizes[::stride], "stated": stated, "limit": limit, "stride": stride}
+        | {"largest": max(sizes), "at_1000": sizes[999], "equal": other, "spike": spike},
+    )
+
+
+@claim(
+    "C17",
+    "§7.1",
+    quotes="the magnitude of parameter updates has a simpler bound with AdaMax than Adam, namely: "
+    "|Δt| ≤ α",
+    says="AdaMax never takes a step larger than α.",
+    asks="AdaMax on gradients that shrink by β₂ at each step, as fast as it forgets.",
+    holds_if="no step exceeds α by more than 1e-6 of it",
+    fails_if="one does",
+    paper="1 α",
+)
+def adamax_bound(run):
+    """Feed gradients that shrink just as fast as AdaMax forgets."""
+    largest = max(step_sizes(shrinking(1000, BETAS), make=AdaMax))
+    limit = adamax_tight_bound(BETAS)
+    return Finding(
+        exact(largest <= 1 + 1e-6),
+        ours=f"{largest:.5f} α",
+        ran="1,000 gradients, each β₂ times the one before: uₜ = |gₜ|, m remembers larger ones.",
+        measured=f"|Δ| = {largest:.6f} α; the true bound is (1 − β₁)/(1 − β₁/β₂) = {limit:.6f} α.",
+        numbers={"largest": largest, "limit": limit},
+    )

@@ -1,0 +1,151 @@
+"""Training runs with any optimizer, and races between optimizers that are tuned alike."""
+
+import math
+from collections.abc import Callable, Iterable
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..lab.figures import AMBER, BLUE, GREEN, PURPLE, RED
+from ..lab.run import Run
+from ..lab.statistics import NOT_SEEN, UNDECIDED, Judgement, interval, seeds_needed
+from ..optimizer import Adam
+
+# The baselines come from torch. Nesterov momentum is .9, RMSProp's memory .99 and AdaDelta's .9,
+# torch's defaults and the usual choices; the paper names none of them.
+OPTIMIZERS: dict[str, Callable] = {
+    "Adam": Adam,
+    "SGD, Nesterov": lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9, nesterov=True),
+    "AdaGrad": torch.optim.Adagrad,
+    "RMSProp": torch.optim.RMSprop,
+    "AdaDelta": torch.optim.Adadelta,
+}
+COLOR = dict(zip(OPTIMIZERS, (RED, BLUE, GREEN, AMBER, PURPLE)))
+BATCH = 128  # §6.1 to §6.3
+
+
+def descend(
+    run: Run,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor], Tensor],
+    examples: int,
+    passes: Iterable[int],
+    batch: int = BATCH,
+    decay: bool = False,
+    after_step: Callable[[], None] = lambda: None,
+    after_pass: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Train; return the mean of the batches' losses in each pass, fewer of them if it diverged.
+
+    ``loss_of`` gives the loss of the examples with these indices. With ``decay`` the step size is
+    divided by √t, as in §6.1. Runs of one seed see the examples in one order.
+    """
+    order = torch.Generator().manual_seed(torch.initial_seed() % 2**31)
+    rates, means, t = [group["lr"] for group in optimizer.param_groups], [], 0
+    for _ in passes:
+        total = torch.zeros((), device=run.device)
+        batches = torch.randperm(examples, generator=order).split(batch)
+        for indices in batches:
+            t += 1
+            if decay:
+                for group, rate in zip(optimizer.param_groups, rates):
+                    group["lr"] = rate / math.sqrt(t)
+            optimizer.zero_grad()
+            loss = loss_of(indices.to(run.device))
+            loss.backward()
+            optimizer.step()
+            after_step()
+            total += loss.detach()
+        mean = total.item() / len(batches)
+        if not math.isfinite(mean) or (means and mean > 100 * means[0]):
+            return means
+        means.append(mean)
+        after_pass()
+    return means
+
+
+def last(curve: list[float], passes: int, of: int = 3) -> float | None:
+    """Return the mean of a curve's last passes; None for a run that did not reach the end."""
+    if len(curve) < passes:
+        return None
+    end = curve[-of:]
+    return sum(end) / len(end)
+
+
+def cost(result: dict[str, Any]) -> float:
+    """Return a trial's training cost at the end, infinite if it diverged."""
+    return math.inf if result["final"] is None else result["final"]
+
+
+def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float, float]:
+    """Return the costs at the first seed by step size, the best one first.
+
+    The grid has a factor of 2 and goes on until the best step size has a worse one on either side:
+    an optimizer at the edge of its grid has not been given its best.
+    """
+    costs: dict[float, float] = {}
+    best = start
+    while True:
+        for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
+            if lr not in costs:
+                costs[lr] = cost(run.trial(trial, lr=lr, **settings, seed=run.seed))
+        winner = min(costs, key=costs.__getitem__)
+        if winner == best:
+            return dict(sorted(costs.items(), key=lambda item: item[1]))
+        if len(costs) > 20:
+            raise RuntimeError(f"no best step size between {min(costs)} and {max(costs)}")
+        best = winner
+
+
+def race(
+    run: Run, trial: FunctionType, starts: dict[str, float], seeds: int, **settings
+) -> dict[str, dict[str, Any]]:
+    """Return for each optimizer its tuned step size, its grid, and its runs over the seeds."""
+    result = {}
+    for name in run.track(list(starts), "optimizers"):
+        grid = tuned(run, trial, starts[name], optimizer=name, **settings)
+        lr = next(iter(grid))
+        runs = [
+            run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
+        ]
+        finals = [cost(r) for r in runs]
+        result[name] = {"lr": lr, "mean": sum(finals) / len(finals), "finals": finals}
+        result[name] |= {"grid": {f"{lr:g}": value for lr, value in grid.items()}, "runs": runs}
+    return result
+
+
+def ranking(result: dict[str, dict], digits: int | None = None) -> str:
+    """Return the optimizers with their costs, best first, as text."""
+    order = sorted(result, key=lambda name: result[name]["mean"])
+    return ", ".join(
+        f"{name} {interval(result[name]['finals']).text(digits)} (α {result[name]['lr']:g})"
+        for name in order
+    )
+
+
+def if_open(judged: Judgement, between: str) -> dict[str, str]:
+    """Return what a finding must add: what stands between, or how many seeds would decide."""
+    if judged.verdict == NOT_SEEN:
+        return {"between": between}
+    if judged.verdict != UNDECIDED or judged.interval is None or judged.line is None:
+        return {}
+    lines = judged.line if isinstance(judged.line, tuple) else (judged.line,)
+    nearest = min(lines, key=lambda line: abs(line - judged.interval.mean))
+    n = seeds_needed(judged.interval, nearest)
+    return {
+        "would_decide": f"About {n} seeds." if n else "No number of seeds: it lies on the line."
+    }
+
+
+def draw_curves(axes, result: dict[str, dict]) -> None:
+    """Draw the training cost against passes, a line an optimizer, a band over the seeds."""
+    for name, of in result.items():
+        curves = torch.tensor([r["curve"] for r in of["runs"] if r["final"] is not None])
+        if len(curves):
+            passes = range(1, curves.shape[1] + 1)
+            low, high = curves.amin(0), curves.amax(0)
+            axes.fill_between(passes, low, high, color=COLOR[name], alpha=0.2, lw=0)
+            axes.plot(passes, curves.mean(0), color=COLOR[name], label=name)
+    axes.set(yscale="log", xlabel="passes over the data", ylabel="training cost (nats)")
