@@ -10,7 +10,7 @@ if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.execv(sys.executable, sys.orig_argv)
 
 try:
-    from .runner import main
+    from .lab.runner import main
 
     sys.exit(main(sys.argv[1:]))
 except ModuleNotFoundError as error:

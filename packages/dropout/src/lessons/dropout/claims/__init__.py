@@ -1,0 +1,30 @@
+"""The paper's claims, re-tested: one file an experiment, here in order of importance."""
+
+from . import averaging, co_adaptation, data_size, exact, others, regularizers, retention
+
+CLAIMS = [
+    regularizers.improves,
+    regularizers.drastically,
+    regularizers.major,
+    regularizers.lowest,
+    regularizers.boost,
+    co_adaptation.features,
+    co_adaptation.cancellation,
+    data_size.extremely_small,
+    data_size.sweet_spot,
+    co_adaptation.sparse,
+    co_adaptation.activation,
+    retention.flat,
+    retention.rise,
+    retention.underfitting,
+    retention.softened,
+    averaging.fifty,
+    averaging.thereafter,
+    others.gaussian,
+    others.duration,
+    exact.ridge,
+    others.sparse_machine,
+    exact.geometric_mean,
+    exact.biases,
+    exact.training_errors,
+]

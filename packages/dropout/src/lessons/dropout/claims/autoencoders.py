@@ -1,0 +1,147 @@
+"""The auto-encoders of §7.1 and §7.2: what hidden units learn with dropout and without.
+
+Shapes: B cases, F pixels, H hidden units.
+"""
+
+import base64
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..dropout import Dropout
+from ..lab.run import Run
+from .data import sets
+
+WINDOW = 7  # a quarter of the image's side
+FEATURES = 49  # drawn of each net
+
+
+def coder(pixels: int, hidden: int, p: float, generator: torch.Generator) -> nn.Sequential:
+    """Return an auto-encoder of one layer of rectifiers, its output linear."""
+    masks = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
+    net = nn.Sequential(
+        nn.Linear(pixels, hidden), nn.ReLU(), Dropout(p, generator=masks), nn.Linear(hidden, pixels)
+    ).to(generator.device)
+    with torch.no_grad():
+        for layer, gain in ((net[0], 2.0), (net[3], 1.0)):
+            weight = layer.weight
+            weight.normal_(0, math.sqrt(gain / weight.shape[1]), generator=generator)
+            layer.bias.zero_()
+    return net
+
+
+def train(run: Run, net: nn.Sequential, seed: int, watch) -> None:
+    """Train by Adam on the squared error, the rate falling to zero; watch(steps) may end it."""
+    x = sets(run)["train"][0]
+    passes, batch = run.pick(test=2, default=60, full=30), run.pick(test=50, default=50, full=128)
+    steps = passes * math.ceil(len(x) / batch)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    order = torch.Generator(x.device).manual_seed(2 * seed)
+    rows = torch.empty(0, dtype=torch.long, device=x.device)
+    for step in run.track(range(1, steps + 1), f"auto-encoder, drops {net[2].p:g}"):
+        if not len(rows):
+            rows = torch.randperm(len(x), generator=order, device=x.device)
+        some, rows = rows[:batch], rows[batch:]
+        optimizer.zero_grad()
+        F.mse_loss(net(x[some]), x[some]).backward()
+        optimizer.step()
+        schedule.step()
+        watch(step, steps)
+
+
+@torch.no_grad()
+def measured(run: Run, net: nn.Sequential) -> dict[str, float]:
+    """Return what the hidden units do on test images, nothing dropped.
+
+    error: squared error a pixel. mean: activation. active: share above 0. cancelled: how much of
+    the units' contributions to the image others take back, Σⱼ‖hⱼwⱼ‖² / ‖Σⱼhⱼwⱼ‖². alone: the share
+    of the images' variance that the best linear reconstruction from one unit explains. local:
+    the share of a feature's squared weights in its best window of 7 × 7 pixels.
+    """
+    x_BF = sets(run)["test"][0][:2000]
+    h_BH = net[1](net[0](x_BF))
+    out_BF, weight_FH = F.linear(h_BH, net[3].weight), net[3].weight
+    own = (h_BH.square() @ weight_FH.square().sum(0)).mean()
+    centred_BF, h0_BH = x_BF - x_BF.mean(0), h_BH - h_BH.mean(0)
+    moving = h0_BH.square().sum(0) > 0
+    explained_H = (centred_BF.T @ h0_BH[:, moving]).square().sum(0)
+    explained_H = explained_H / h0_BH[:, moving].square().sum(0) / centred_BF.square().sum()
+    return {
+        "error": F.mse_loss(out_BF + net[3].bias, x_BF).item(),
+        "mean": h_BH.mean().item(),
+        "active": (h_BH > 0).float().mean().item(),
+        "cancelled": (own / out_BF.square().sum(1).mean()).item(),
+        "alone": explained_H.mean().item(),
+        "local": locality(net[0].weight).item(),
+    }
+
+
+def locality(weight_HF: Tensor) -> Tensor:
+    """Return the share of a feature's squared weights, from their median on, in its best window."""
+    side = math.isqrt(weight_HF.shape[1])
+    window = max(2, WINDOW * side // 28)
+    inner = slice(2, -2) if side == 28 else slice(None)  # pixels at the border never vary
+    images = weight_HF.unflatten(1, (side, side))[:, inner, inner].flatten(1)
+    squares = (images - images.median(1, keepdim=True).values).square()
+    side = math.isqrt(squares.shape[1])
+    sums = F.avg_pool2d(squares.view(-1, 1, side, side), window, 1) * window**2
+    return (sums.flatten(1).amax(1) / squares.sum(1)).mean()
+
+
+@torch.no_grad()
+def pictures(net: nn.Sequential) -> str:
+    """Return the features whose units write most, as bytes: each scaled about 128 by its peak."""
+    strength = net[3].weight.norm(dim=0) * net[0].weight.norm(dim=1)
+    features = net[0].weight[strength.argsort(descending=True)[:FEATURES]]
+    scaled = features / features.abs().amax(1, keepdim=True) * 127 + 128
+    return base64.b64encode(scaled.round().byte().cpu().numpy().tobytes()).decode()
+
+
+def histories(run: Run, seed: int) -> dict[str, Any]:
+    """Train an auto-encoder with dropout and one without, of the same first weights.
+
+    Returns for each "end" and "history"; and "equal", the net without dropout when its test error
+    was for the first time no higher than that of the other at its end.
+    """
+    pixels = sets(run)["train"][0].shape[1]
+    hidden = run.pick(test=16, default=64, full=256)
+    found: dict[str, Any] = {}
+    for name, p in (("with", 0.5), ("without", 0.0)):
+        net = coder(pixels, hidden, p, torch.Generator(run.device).manual_seed(2 * seed))
+        history: list[dict[str, float]] = []
+        due = 1.0
+
+        def watch(step: int, steps: int, net=net, history=history, name=name) -> None:
+            nonlocal due
+            if name == "without" and "equal" not in found and step % 10 == 0:
+                now = measured(run, net)
+                if now["error"] <= found["with"]["end"]["error"]:
+                    found["equal"] = now | {"step": step}
+                    if seed == run.seed:
+                        found["equal pictures"] = pictures(net)
+            if step >= due or step == steps:
+                history.append(measured(run, net) | {"step": step})
+                due *= 1.5
+
+        train(run, net, seed, watch)
+        found[name] = {"end": measured(run, net), "history": history}
+        if seed == run.seed:
+            found[name]["pictures"] = pictures(net)
+            found[name]["activations"] = histogram(run, net)
+    found.setdefault("equal", found["without"]["end"])  # never as good as with dropout
+    return found
+
+
+@torch.no_grad()
+def histogram(run: Run, net: nn.Sequential) -> dict[str, Any]:
+    """Return histograms of all activations and of the units' means, in units of their mean."""
+    h_BH = net[1](net[0](sets(run)["test"][0][:2000]))
+    h_BH = h_BH / h_BH.mean().clamp_min(1e-12)
+    return {
+        "all": torch.histc(h_BH, 40, 0, 10).div(h_BH.numel()).tolist(),
+        "units": torch.histc(h_BH.mean(0), 40, 0, 10).div(h_BH.shape[1]).tolist(),
+    }
