@@ -40,6 +40,12 @@ def workspace(session: nox.Session, *command: str, **kwargs) -> None:
     uv(session, "run", "-q", *ALL, *command, env={"UV_LINK_MODE": "hardlink", **QUIET}, **kwargs)
 
 
+def press(session: nox.Session, *command: str) -> None:
+    """Run a module of the press, whose environment needs no torch."""
+    only = ["run", "-q", "--frozen", "--package", "lessons-essays"]
+    uv(session, *only, "python", "-m", *command, env={"UV_LINK_MODE": "hardlink", **QUIET})
+
+
 @contextlib.contextmanager
 def lane() -> Generator[Path]:
     """Lend an environment that no other running session uses.
@@ -122,17 +128,17 @@ def contract(session: nox.Session) -> None:
 @nox.session
 def book(session: nox.Session) -> None:
     """Build dist/book.pdf and the site in site/, and show it: nox -s book [-- serve]."""
-    workspace(session, "python", "-m", "lessons.essays.typeset", "--book")
-    workspace(session, "python", "-m", "lessons.essays.site")
+    press(session, "lessons.essays.typeset", "--book")
+    press(session, "lessons.essays.site")
     if "serve" in session.posargs:
         session.log("http://127.0.0.1:8000/ (Ctrl-C ends it)")
-        workspace(session, "python", "-m", "http.server", "-b", "127.0.0.1", "-d", "site", "8000")
+        press(session, "http.server", "-b", "127.0.0.1", "-d", "site", "8000")
 
 
 @nox.session
 def papers(session: nox.Session) -> None:
     """Typeset packages as papers: nox -s papers -- adam, or -- --all."""
-    workspace(session, "python", "-m", "lessons.essays.typeset", *session.posargs)
+    press(session, "lessons.essays.typeset", *session.posargs)
 
 
 @nox.session

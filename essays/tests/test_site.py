@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -226,6 +228,12 @@ def test_there_is_a_page_of_each_kind(built):
         "notes/claims.html", "notes/answers.html", "notes/source.html", "notes/experiments.html",
         "claims.html", "notation.html", "bibliography.html",
     }  # fmt: skip
+
+
+def test_the_press_needs_neither_torch_nor_matplotlib():
+    code = "import sys; sys.modules |= {'torch': None, 'matplotlib': None, 'numpy': None}\n"
+    code += "import lessons.essays.site, lessons.essays.typeset"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_home_has_a_timeline_for_its_table(built):
