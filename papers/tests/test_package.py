@@ -110,7 +110,8 @@ def finished(tmp_path_factory):
     (package / "results").mkdir()
     (package / "results" / "C1.svg").write_text(DRAWING)
     content = {"run": "full, seed 0, cpu", "claims": [WORDS | FOUND]}
-    (package / "results" / "claims.json").write_text(json.dumps(content))
+    text = json.dumps(content, ensure_ascii=False)
+    (package / "results" / "claims.json").write_text(text)
     text = (package / "README.md").read_text()
     text = re.sub(r"\nWhat “.*\n", f"\n{'word ' * 100}\n", text)
     written = {
@@ -287,8 +288,20 @@ BREAKS = [
     (results("Our method", "Their method"), "C1: says differs"),
     (results("0.1 against 0.3", "lower"), "no number"),
     (results("{", "", ), "is not what the runner writes"),
-    (remove("results/C1.svg"), "C1.svg: missing"),
+    (remove("results/C1.svg"), "C1.svg is missing"),
     (replace(f"{SOURCE}/claims/__init__.py", "CLAIMS =", "CLAIM ="), "claims: cannot be imported"),
+    (results("0.37", "0.38"), "CLAIMS.md: not in step"),
+    (results("0.25 ± 0.12", "0.25 ± 0.13"), "committed.json: not in step"),
+    (add("CLAIMS.md", "More.\n"), "CLAIMS.md: not in step"),
+    (remove("CLAIMS.md"), "CLAIMS.md: missing"),
+    (remove("ANSWERS.md"), "ANSWERS.md: missing"),
+    (remove(f"{SOURCE}/claims/committed.json"), "committed.json: not in step"),
+    (prose("\n## What it changed", "\nIt ends at 0.77.\n\n## What it changed"), "0.77 ("),
+    # the house
+    (add("notes.txt", "to do"), "notes.txt: is none of the files that a package has"),
+    (add(f"{SOURCE}/step.py", "\n\nfrom .lab import run\n"), "the paper must know neither"),
+    (add(f"{SOURCE}/reproduce.py", ""), "reproduce.py: belongs into claims/"),
+    (add("results/C1.svg", "<"), "results/C1.svg: is not well-formed XML"),
     # the typeset paper
     (remove("paper.pdf"), "paper.pdf: missing"),
     (lambda package: (package / "paper.pdf").write_text("paper"), "paper.pdf: is no PDF"),
@@ -310,7 +323,7 @@ BREAKS = [
 def test_every_breach_is_named(root, package, change, complaint, monkeypatch):
     if "be imported" in complaint:
         monkeypatch.setattr(claims, "declared", DECLARED)
-        change(package)
+    change(package)
     found = problems(root)
     assert any(complaint in line for line in found), found
     assert all(line.startswith("dnn: ") for line in found)

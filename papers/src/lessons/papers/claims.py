@@ -107,7 +107,7 @@ def committed(package: Path) -> str | None:
 def claims_table(package: Path, claims: list[dict]) -> str:
     """Return the claims, the paper's number, ours and the verdict, a line each."""
     rows = [("Claim", "The paper", "Ours", "Verdict"), ("---",) * 4]
-    for claim in kind(claims, "claim"):
+    for claim in of_kind(claims, "claim"):
         shown = claim.get("paper", ""), claim.get("ours", "")
         rows.append((name(claim), *map(escape, shown), verdict(claim)))
     return f"{table(rows)}\n\n{measured_by(package)}"
@@ -124,14 +124,14 @@ def earlier_table(package: Path, claims: list[dict]) -> str:
 def demonstrations_table(package: Path, claims: list[dict]) -> str:
     """Return the demonstrations, and what was found."""
     rows = [("Demonstration", "Ours"), ("---",) * 2]
-    rows += [(name(c), escape(c.get("ours", ""))) for c in kind(claims, "demonstration")]
+    rows += [(name(c), escape(c.get("ours", ""))) for c in of_kind(claims, "demonstration")]
     return table(rows)
 
 
 def errata_list(package: Path, claims: list[dict]) -> str:
     """Return the slips of the paper, where they stand, and what is right."""
     lines = []
-    for claim in kind(claims, "erratum"):
+    for claim in of_kind(claims, "erratum"):
         right = f": {escape(claim['ours'])}." if claim.get("ours") else ""
         lines.append(f"- {name(claim)} ({escape(claim['source'])}){right}")
     return "\n".join(lines)
@@ -157,7 +157,7 @@ def page(package: Path, topic: Topic, claims: list[dict], earlier: bool) -> str:
     if earlier:
         parts.insert(3, EARLIER)
     for each, heading in KINDS.items():
-        some = kind(claims, each)
+        some = of_kind(claims, each)
         parts += [f"## {heading}"] if some else []
         for claim in some:
             parts += entry(package, claim)
@@ -172,7 +172,11 @@ def entry(package: Path, claim: dict) -> list[str]:
         parts.append(f"> “{get('quotes')}”\n>\n> {get('source')}")
     elif get("source"):
         parts.append(f"In the paper: {get('source')}.")
-    rule = f"holds if {get('holds_if')}; fails if {get('fails_if')}." if get("holds_if") else ""
+    rule = (
+        f"holds if {get('holds_if')}; fails if {get('fails_if', '').rstrip('.')}."
+        if get("holds_if")
+        else ""
+    )
     lines = [
         ("Asked", get("asks")),
         ("The rule", rule),
@@ -215,7 +219,7 @@ def number(value: float) -> str:
     return shown.replace("-", "−")
 
 
-def kind(claims: list[dict], which: str) -> list[dict]:
+def of_kind(claims: list[dict], which: str) -> list[dict]:
     """Return the claims of a kind, in their order."""
     return [claim for claim in claims if claim["kind"] == which]
 

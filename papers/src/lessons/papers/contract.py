@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import claims, imports, pdf, prose, readme
+from . import claims, house, imports, numbers, pdf, prose, readme, verdicts
 from .bibliography import Record
 from .scaffold import shared
 from .topics import Topic, awaits_judgement, is_draft
@@ -19,7 +19,6 @@ SOURCES = ("__init__.py", "py.typed", "claims/__init__.py")
 # A path that exists on the writer's machine only. A word or a slash before it: part of an address.
 MACHINE = re.compile(r"(?<![\w./:~-])/(?:home|Users|root|mnt|tmp|private|work|workspace)/[\w.-]+")
 TEXT = {".py", ".md", ".toml", ".json", ".svg", ".txt", ".cfg", ".yml", ".yaml", ""}
-SKIPPED = {"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", "dist", "lessons-results"}
 
 
 def check(
@@ -89,10 +88,26 @@ def problems(
         yield f"src/lessons/{topic.module}/claims", f"cannot be imported: {words}"
     elif not draft:
         yield from in_step(package, root, topic, words)
-        yield from results(package, words, earlier)
-    if (package / "idea.svg").is_file():
-        yield from (("idea.svg", what) for what in picture(package / "idea.svg"))
+        yield from verdicts.problems(package, words, earlier)
+        if not earlier:
+            yield from numbers.problems(package, words, records)
+            yield from untold(package, words)
+    yield from house.problems(package, topic, shown(package, root))
+    for path in sorted({package / "idea.svg", *package.glob("results/[CDE]*.svg")}):
+        if path.is_file():
+            file = path.relative_to(package).as_posix()
+            yield from ((file, what) for what in picture(path))
     yield from machine_paths(package)
+
+
+def untold(package: Path, words: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield kinds of claims that the README has no block for."""
+    path = package / "README.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    blocks = {"demonstration": "demonstrations_table()", "erratum": "errata_list()"}
+    for kind, block in blocks.items():
+        if claims.of_kind(words, kind) and f"[[[cog {block}" not in text:
+            yield path.name, f"has no block {block}, and claims/ has such"
 
 
 def metadata(tables: dict[str, Any], topic: Topic) -> Iterator[str]:
@@ -153,42 +168,6 @@ def in_step(
             yield name, f"not in step with its sources: python -m lessons.papers sync {topic.slug}"
 
 
-def results(package: Path, words: list[dict[str, Any]], earlier: bool) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the measurements and their figures."""
-    file = "results/claims.json"
-    try:
-        content = claims.results(package)
-    except ValueError:
-        return  # said of what is generated from it
-    if content is None:
-        return
-    records = {record["id"]: record for record in content["claims"]}
-    if not content["run"].startswith("full, "):
-        yield file, f"is not from a full run, but {content['run']!r}"
-    for id in sorted(records.keys() - {claim["id"] for claim in words}):
-        yield file, f"{id} is no claim of claims/"
-    for claim in words:
-        id, record = claim["id"], records.get(claim["id"])
-        if record is None:
-            yield file, f"{id} has not been measured"
-            continue
-        # Results of earlier rules may have what a claim asks where now stands what it says.
-        known = claim | ({"says": record.get("says")} if earlier else {})
-        for key in sorted(key for key in claim.keys() & record.keys() if known[key] != record[key]):
-            yield file, f"{id}: {key} differs from the claim: measure or judge it again"
-        if record["verdict"] not in (claims.VERDICTS if claim["kind"] == "claim" else (None,)):
-            yield file, f"{id}: the verdict is {record['verdict']!r}"
-        if record["verdict"] == claims.NOT_SEEN and not record.get("between"):
-            yield file, f"{id} does not say what stands between"
-        if not any(character.isdigit() for character in str(record.get("measured"))):
-            yield file, f"{id} has no number in what was measured"
-        svg = package / "results" / f"{id}.svg"
-        if claim["draws"] and not svg.is_file():
-            yield f"results/{id}.svg", "missing"
-        elif claim["draws"]:
-            yield from ((f"results/{id}.svg", what) for what in picture(svg))
-
-
 def picture(path: Path) -> Iterator[str]:
     """Yield what is wrong with a drawing."""
     svg = path.read_text(encoding="utf-8")
@@ -202,13 +181,22 @@ def picture(path: Path) -> Iterator[str]:
 
 def machine_paths(package: Path) -> Iterator[tuple[str, str]]:
     """Yield paths that exist on one machine only."""
-    for path in sorted(package.rglob("*")):
-        file = path.relative_to(package)
-        skipped = SKIPPED.intersection(file.parts) or any(
-            ".egg-info" in part for part in file.parts
-        )
-        if path.suffix not in TEXT or skipped or not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        for found in sorted({match[0] for match in MACHINE.finditer(text)}):
-            yield str(file), f"{found} is a path of one machine"
+    for file, path in house.files(package):
+        if path.suffix in TEXT:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for found in sorted({match[0] for match in MACHINE.finditer(text)}):
+                yield file, f"{found} is a path of one machine"
+
+
+def shown(package: Path, root: Path) -> set[str]:
+    """Return the pictures that a package's texts, its results and the repository's README show."""
+    paths = [package / name for name in ("README.md", "CLAIMS.md", "ANSWERS.md")]
+    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    if (root / "README.md").is_file():
+        outside = (root / "README.md").read_text(encoding="utf-8")
+        texts.append(outside.replace(f"packages/{package.name}/", ""))
+    try:
+        found = claims.results(package) or {"claims": []}
+    except ValueError:  # said of what is generated from it
+        found = {"claims": []}
+    return house.pictures(texts, [str(record.get("figure")) for record in found["claims"]])
