@@ -1,6 +1,8 @@
 """The statements of the paper about Algorithms 1 and 2, and bad input."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -12,10 +14,8 @@ from lessons.adam import (
     Adam,
     AdaMax,
     AdamW,
-    ParameterAverage,
     adam_,
     adam_reference,
-    adamax_,
     snr,
 )
 
@@ -135,109 +135,6 @@ def test_snr_is_one_for_a_steady_gradient_and_small_for_noise():
     assert torch.allclose(ratios[steady], torch.ones(1000), atol=1e-4)
     # A mean of N(0, 1) with weights (1 − β₁)β₁ⁱ has the variance (1 − β₁)/(1 + β₁) = 1/19.
     assert ratios[noisy].std().item() == pytest.approx(math.sqrt(1 / 19), rel=0.1)
-
-
-# The bounds on the step (§2.1, §7.1)
-
-
-def test_the_stated_bound_on_the_step_is_exceeded_by_growing_gradients():
-    # g_i ∝ (β₁/β₂)^{T−i}: by Cauchy-Schwarz the worst case for m/√v.
-    beta1, beta2, last = 0.9, 0.999, 1000
-    growth = [[(beta1 / beta2) ** (last - i)] for i in range(1, last + 1)]
-    gradients = torch.tensor(growth, dtype=torch.float64)
-    iterates = run(Adam, gradients, lr=1.0, eps=0.0)
-    largest = (iterates[-1] - iterates[-2]).abs().item()
-    stated = (1 - beta1) / math.sqrt(1 - beta2)
-    limit = (1 - beta1) / (math.sqrt(1 - beta2) * math.sqrt(1 - beta1**2 / beta2))
-    assert largest == pytest.approx(5.781, abs=1e-3)
-    assert stated < largest < limit == pytest.approx(7.2703, abs=1e-4)
-
-
-@given(hnp.arrays("float64", 30, elements=st.floats(-1e3, 1e3)))
-@settings(max_examples=100, deadline=None)
-def test_no_gradients_exceed_the_cauchy_schwarz_bound(gradients):
-    iterates = run(Adam, torch.from_numpy(gradients)[:, None], lr=1.0, **PATHS[0])
-    t = torch.arange(1, 31, dtype=torch.float64)[:, None]
-    corrections = (1 - 0.999**t).sqrt() / (1 - 0.9**t)
-    limit = 0.1 / (math.sqrt(0.001) * math.sqrt(1 - 0.81 / 0.999))
-    assert (iterates.diff(dim=0).abs() <= limit * corrections + 1e-9).all()
-
-
-def test_adamax_exceeds_its_stated_bound_by_nine_parts_in_a_thousand():
-    gradients = torch.tensor([[0.999 ** -(1000 - i)] for i in range(1, 1001)]).double()
-    largest = run(AdaMax, gradients, lr=1.0).diff(dim=0).abs().max().item()
-    assert 1 < largest <= (1 - 0.9) / (1 - 0.9 / 0.999) + 1e-12
-    assert largest == pytest.approx(1.009091, abs=1e-6)
-
-
-@given(hnp.arrays("float64", 30, elements=st.floats(-1e3, 1e3)))
-@settings(max_examples=100, deadline=None)
-def test_adamax_never_exceeds_the_corrected_bound(gradients):
-    steps = run(AdaMax, torch.from_numpy(gradients)[:, None], lr=1.0).diff(dim=0).abs()
-    t = torch.arange(1, 31, dtype=torch.float64)[:, None]
-    assert (steps <= 0.1 / (1 - 0.9 / 0.999) / (1 - 0.9**t) + 1e-9).all()
-
-
-# AdaMax and the average (§7)
-
-
-def test_adamax_follows_algorithm_2():
-    gradients, m, u, x = noise(40).tolist(), 0.0, 0.0, 0.0
-    ours = run(AdaMax, torch.tensor(gradients, dtype=torch.float64)[:, None], lr=0.1)
-    for t, g in enumerate(gradients, 1):
-        m, u = 0.9 * m + 0.1 * g, max(0.999 * u, abs(g))
-        x -= 0.1 / (1 - 0.9**t) * m / u
-        assert ours[t].item() == pytest.approx(x, rel=0, abs=1e-13)
-
-
-def test_adamax_is_the_limit_of_the_p_norm_update():
-    # Eqs. 6-12: u = lim (v)^{1/p}, with the decay rate β₂ᵖ.
-    gradients, beta2 = noise(20).tolist(), 0.9
-    v, p = 0.0, 400
-    u = torch.zeros(1, dtype=torch.float64)
-    for t, g in enumerate(gradients, 1):
-        v = beta2**p * v + (1 - beta2**p) * abs(g) ** p
-        x, m = (torch.zeros(1, dtype=torch.float64) for _ in range(2))
-        adamax_([x], [torch.tensor([g]).double()], [m], [u], [t], lr=0.1, betas=(0.9, beta2))
-        assert v ** (1 / p) == pytest.approx(u.item(), rel=0.02)
-
-
-def test_adamax_does_not_move_what_never_had_a_gradient():
-    gradients = torch.tensor([[0.0, 1.0], [0.0, 1.0], [2.0, 1.0]], dtype=torch.float64)
-    iterates = run(AdaMax, gradients, lr=0.1)
-    assert iterates[2, 0] == 0
-    assert torch.isfinite(iterates).all()
-    assert iterates[3, 0] < 0
-
-
-def test_the_average_of_a_constant_is_that_constant_from_the_first_update():
-    x = torch.tensor([3.0, -1.0], dtype=torch.float64)
-    average = ParameterAverage([x], beta2=0.99)
-    for _ in range(3):
-        average.update()
-        assert torch.allclose(average.averages()[0], x, rtol=1e-12)
-
-
-def test_the_average_weighs_the_past_geometrically_and_swap_restores():
-    x = torch.zeros(1, dtype=torch.float64)
-    average = ParameterAverage([x], beta2=0.5)
-    for value in (1.0, 2.0, 4.0):
-        x.fill_(value)
-        average.update()
-    expected = (0.125 * 1 + 0.25 * 2 + 0.5 * 4) / (1 - 0.125)
-    with average.swap():
-        assert x.item() == pytest.approx(expected)
-    assert x.item() == 4.0
-
-
-def test_swap_restores_after_an_error_too():
-    x = torch.ones(1)
-    average = ParameterAverage([x], beta2=0.5)
-    average.update()
-    x.fill_(5.0)
-    with pytest.raises(ZeroDivisionError), average.swap():
-        _ = 1 / (x - 1).item()
-    assert x.item() == 5.0
 
 
 # The optimizer as users meet it
@@ -365,6 +262,91 @@ def test_a_compiled_step_equals_the_plain_one(path):
         assert torch.allclose(p, q, rtol=0, atol=1e-12)
 
 
+# Layouts, copies, older states
+
+
+@pytest.mark.parametrize("path", PATHS, ids=PATH_IDS)
+@pytest.mark.parametrize("make", [Adam, AdamW])
+def test_a_gradient_of_another_layout_moves_the_number_that_it_belongs_to(make, path):
+    w = torch.nn.Parameter(torch.zeros(2, 2).t())
+    w.grad = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    make([w], lr=1.0, **path).step()
+    assert w.tolist() == [[0, pytest.approx(-1)], [0, 0]]
+
+
+LAYOUTS = {
+    "channels_last": lambda x: x.to(memory_format=torch.channels_last),
+    "transposed": lambda x: x.transpose(1, 3).contiguous().transpose(1, 3),
+    "sliced": lambda x: torch.cat([x, x], 3)[..., : x.shape[3]],
+    "strided": lambda x: torch.stack([x, x], 4)[..., 0],
+}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=PATH_IDS)
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("which", ["parameter", "gradient", "both", "later"])
+def test_no_layout_of_parameter_gradient_or_state_changes_a_step(which, layout, amsgrad, path):
+    change, start = LAYOUTS[layout], noise(3, 4, 5, 6)
+    plain = start.clone().requires_grad_()
+    other = (change(start.clone()) if which in ("parameter", "both") else start.clone()).detach()
+    other.requires_grad_()
+    optimizers = [Adam([p], lr=0.1, amsgrad=amsgrad, **path) for p in (plain, other)]
+    for t in range(4):
+        if which == "later" and t == 2:  # as model.to(memory_format=…) after some steps
+            other.data = change(other.data)
+        gradient = noise(3, 4, 5, 6, seed=t + 1)
+        plain.grad = gradient
+        other.grad = None
+        other.grad = change(gradient) if which in ("gradient", "both") else gradient.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    assert torch.allclose(plain, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+@pytest.mark.parametrize("make", [Adam, AdamW])
+def test_a_copied_optimizer_goes_on_alike(make, twin_of):
+    x = torch.zeros(3, requires_grad=True)
+    optimizer = make([x], lr=0.1, bias_correction=False)
+    x.grad = torch.ones(3)
+    optimizer.step()
+    twin = twin_of(optimizer)
+    y = twin.param_groups[0]["params"][0]
+    y.grad = torch.ones(3)
+    optimizer.step()
+    twin.step()
+    assert torch.equal(x, y)
+    assert twin.defaults["bias_correction"] is False
+
+
+@pytest.mark.parametrize("path", PATHS, ids=PATH_IDS)
+def test_a_state_of_an_older_torch_goes_on_alike(path):
+    x = torch.zeros(3, requires_grad=True)
+    optimizer = Adam([x], lr=0.1, **path)
+    x.grad = torch.ones(3)
+    optimizer.step()
+    state = copy.deepcopy(optimizer.state_dict())
+    state["state"][0]["step"] = 1
+    for key in ("maximize", "amsgrad", "foreach", "fused", "capturable", "differentiable"):
+        del state["param_groups"][0][key]
+    y = x.detach().clone().requires_grad_()
+    other = Adam([y], lr=0.1, **path)
+    other.load_state_dict(state)
+    y.grad = torch.ones(3)
+    optimizer.step()
+    other.step()
+    assert torch.equal(x, y)
+
+
+def test_without_correction_and_momentum_it_is_rmsprop():
+    # §6.4: "removal of the bias correction terms results in a version of RMSProp".
+    gradients = noise(30, 4)
+    ours = run(Adam, gradients, lr=0.1, betas=(0.0, 0.99), bias_correction=False)
+    theirs = run(torch.optim.RMSprop, gradients, lr=0.1, alpha=0.99)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
 # Bad input
 
 LEAF = torch.zeros(2, requires_grad=True)
@@ -449,13 +431,3 @@ def test_a_state_that_does_not_fit_is_named():
     del state["state"][0]["exp_avg_sq"]
     with pytest.raises(ValueError, match="state of parameter 0 has no exp_avg_sq"):
         optimizer.load_state_dict(state)
-
-
-def test_an_empty_average_says_so():
-    average = ParameterAverage([torch.zeros(2)])
-    with pytest.raises(RuntimeError, match="call update"), average.swap():
-        pass
-    with pytest.raises(ValueError, match=r"beta2 must be in \[0, 1\), got 1"):
-        ParameterAverage([torch.zeros(2)], beta2=1)
-    with pytest.raises(ValueError, match="at least one tensor"):
-        ParameterAverage([])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .groups import check_group, check_state, prepared, real
+from .groups import check_group, check_state, complete, prepared, real
 
 
 def adamax_(
@@ -89,6 +89,10 @@ class AdaMax(torch.optim.Optimizer):
         """Add a group of parameters, with options of its own where it names them."""
         check_group(self, param_group)
         super().add_param_group(param_group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        complete(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state of this class or of torch.optim.Adamax.

@@ -2,9 +2,15 @@
 
 import contextlib
 from collections.abc import Generator, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype in which a long average of such numbers can be kept."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 class ParameterAverage:
@@ -12,6 +18,9 @@ class ParameterAverage:
 
     $$ \bar\theta_t = \beta_2 \bar\theta_{t-1} + (1 - \beta_2)\,\theta_t,
        \qquad \hat\theta_t = \bar\theta_t / (1 - \beta_2^t) $$
+
+    The average is kept in float32 where the parameters have half precision: there a step of
+    (1 − β₂) θ is lost in rounding long before the average has reached θ.
 
     Args:
         params: the tensors to average.
@@ -30,24 +39,44 @@ class ParameterAverage:
         if not self.params:
             raise ValueError("params must hold at least one tensor, got none")
         self.beta2, self.updates = beta2, 0
-        self.sums = [torch.zeros_like(param) for param in self.params]
+        self.sums = [torch.zeros_like(param, dtype=wide(param.dtype)) for param in self.params]
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the parameters as they are now; call it after each step."""
         self.updates += 1
         for mean, param in zip(self.sums, self.params):
-            mean.lerp_(param, 1 - self.beta2)
+            mean.lerp_(param.to(mean.dtype), 1 - self.beta2)
 
     def averages(self) -> list[Tensor]:
-        """Return the averages with their bias undone, in the parameters' shapes.
+        """Return the averages with their bias undone, in the parameters' shapes and dtypes.
 
         Raises:
             RuntimeError: there was no update yet.
         """
         if not self.updates:
             raise RuntimeError("the average is empty: call update() after a step first")
-        return [mean / (1 - self.beta2**self.updates) for mean in self.sums]
+        correction = 1 - self.beta2**self.updates
+        return [(mean / correction).to(p.dtype) for mean, p in zip(self.sums, self.params)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold for the average to go on."""
+        return {"beta2": self.beta2, "updates": self.updates, "sums": list(self.sums)}
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises:
+            ValueError: it is of other parameters.
+        """
+        got = [tuple(mean.shape) for mean in state_dict["sums"]]
+        want = [tuple(mean.shape) for mean in self.sums]
+        if got != want:
+            raise ValueError(f"the state is of parameters of shapes {got}, expected {want}")
+        self.beta2, self.updates = state_dict["beta2"], state_dict["updates"]
+        for mean, value in zip(self.sums, state_dict["sums"]):
+            mean.copy_(value)
 
     @contextlib.contextmanager
     def swap(self) -> Generator[None]:

@@ -45,6 +45,39 @@ def prepared(
         yield param, grad, state
 
 
+def same_layout(tensors: list[Tensor]) -> bool:
+    """Return whether all tensors have the same strides, without gaps or overlap between numbers.
+
+    `torch._fused_adam_` walks through the memory of each from end to end: of a transposed
+    parameter with a contiguous gradient it would add numbers that do not belong together.
+    """
+    strides = tensors[0].stride()
+    if any(tensor.stride() != strides for tensor in tensors[1:]):
+        return False
+    if tensors[0].is_contiguous():
+        return True
+    expected = 1
+    for stride, size in sorted(zip(strides, tensors[0].shape)):
+        if size > 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def complete(optimizer: torch.optim.Optimizer) -> None:
+    """Add to a state that was just taken over what torch's own, or older versions', lack."""
+    for group in optimizer.param_groups:
+        group.setdefault("amsgrad", False)
+        for key, value in optimizer.defaults.items():
+            group.setdefault(key, value)
+        for param in group["params"]:
+            state = optimizer.state.get(param, {})
+            if "step" in state and not torch.is_tensor(state["step"]):  # before torch 1.12
+                kernel = "exp_avg_sq" in state and group["fused"] is not False
+                device = param.device if kernel else "cpu"
+                state["step"] = torch.tensor(float(state["step"]), device=device)
+
+
 def real(tensors: list[Tensor]) -> list[Tensor]:
     """View complex tensors as real ones: Adam treats their two parts as two parameters."""
     return [torch.view_as_real(t) if t.is_complex() else t for t in tensors]

@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .groups import check_group, check_state, keep_state_dtype, prepared, real
+from .groups import (
+    check_group,
+    check_state,
+    complete,
+    keep_state_dtype,
+    prepared,
+    real,
+    same_layout,
+)
 from .update import adam_, adam_foreach_, adam_fused_
 
 KERNELS = ("cpu", "cuda", "mps", "xpu")  # the devices that have torch's fused kernel
@@ -24,8 +32,9 @@ class Adam(torch.optim.Optimizer):
         weight_decay: coefficient of an L2 penalty, added to the gradient; not in the paper.
         amsgrad: never let √v̂ shrink (Reddi et al. 2018); later than the paper.
         foreach: use `adam_foreach_`; None: on CUDA where the fused kernel cannot be used.
-        fused: use `adam_fused_`; None: wherever that can be used. ``foreach=False, fused=False``
-            is the readable path.
+        fused: use `adam_fused_`; None: wherever that can be used. Never for tensors whose parameter,
+            gradient and state differ in strides: the kernel passes over memory in one order.
+            ``foreach=False, fused=False`` is the readable path.
         maximize: step up the gradient.
         decoupled_weight_decay: decay the weights themselves, as `AdamW` does; later.
         bias_correction: False leaves out the division by 1 − βᵗ (§6.4).
@@ -73,12 +82,12 @@ class Adam(torch.optim.Optimizer):
             "capturable": False,  # this and the next only so that torch can read our state
             "differentiable": False,
         }
-        self.own_defaults = {
+        own = {
             "bias_correction": bias_correction,
             "eps_mode": eps_mode,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults | self.own_defaults)
+        super().__init__(params, defaults | own)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, with options of its own where it names them."""
@@ -87,9 +96,7 @@ class Adam(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:  # a state of torch.optim.Adam does not have these
-            for key, value in self.own_defaults.items():
-                group.setdefault(key, value)
+        complete(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state of this class or of torch.optim.Adam.
@@ -120,17 +127,20 @@ class Adam(torch.optim.Optimizer):
             # Tensors of one device and dtype go together, as the kernels want them.
             batches: dict[tuple, list[tuple]] = defaultdict(list)
             for param, grad, state in prepared(self, number, group):
-                row = (param, grad, *[state[name] for name in moments], state["step"])
-                batches[param.device, param.dtype].append(row)
-            for (device, dtype), rows in batches.items():
+                row = [param, grad, *[state[name] for name in moments]]
+                alike = same_layout(row)
+                batches[param.device, param.dtype, alike].append((*row, state["step"]))
+            for (device, dtype, alike), rows in batches.items():
                 *tensors, steps = [list(column) for column in zip(*rows)]
                 torch._foreach_add_(steps, 1)
                 if dtype.is_complex:
                     tensors = [real(column) for column in tensors]
-                self._update(group, device, *tensors, steps=steps)
+                self._update(group, device, *tensors, steps=steps, alike=alike)
         return loss
 
-    def _update(self, group, device, params, grads, exp_avgs, exp_avg_sqs, *more, steps) -> None:
+    def _update(
+        self, group, device, params, grads, exp_avgs, exp_avg_sqs, *more, steps, alike
+    ) -> None:
         """Choose among the three paths for tensors of one device and dtype."""
         hyper: dict[str, Any] = {
             "lr": float(group["lr"]), "betas": group["betas"], "eps": group["eps"]
@@ -143,7 +153,7 @@ class Adam(torch.optim.Optimizer):
             plain = group["bias_correction"] and group["eps_mode"] == "paper"
             known = device.type in KERNELS and steps[0].device == device
             fused = plain and known and foreach is None
-        if fused and not torch.compiler.is_compiling():  # a compiler fuses adam_ by itself
+        if fused and alike and not torch.compiler.is_compiling():  # a compiler fuses adam_ itself
             adam_fused_(work, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, **hyper)
         else:
             hyper |= {"bias_correction": group["bias_correction"], "eps_mode": group["eps_mode"]}

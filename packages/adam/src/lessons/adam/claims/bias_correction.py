@@ -188,7 +188,7 @@ def best_settings(run):
     """Tune α for each β₂ with and without the correction, then compare over seeds."""
     curves = grid(run)
     count, seeds = passes(run, "small"), run.pick(test=2, default=3, full=5)
-    found = {}
+    found: dict[str, dict] = {}
     for beta2 in BETA2:
         for corrected in (True, False):
             lr, runs = refined(run, curves, beta2, corrected, seeds)

@@ -1,5 +1,7 @@
 """§6.1, Fig. 1 right: logistic regression on bags of words."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -54,7 +56,7 @@ def measure(run):
     return noisy, plain, seeds
 
 
-def described(run, noisy, plain, seeds) -> dict[str, str]:
+def described(run, noisy, plain, seeds) -> dict[str, Any]:
     """Return what was run, and what was measured."""
     data = run.pick(
         test="made-up documents",

@@ -103,7 +103,7 @@ def race(
     run: Run, trial: FunctionType, starts: dict[str, float], seeds: int, **settings
 ) -> dict[str, dict[str, Any]]:
     """Return for each optimizer its tuned step size, its grid, and its runs over the seeds."""
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for name in run.track(list(starts), "optimizers"):
         grid = tuned(run, trial, starts[name], optimizer=name, **settings)
         lr = next(iter(grid))
@@ -111,8 +111,9 @@ def race(
             run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
         ]
         finals = [cost(r) for r in runs]
+        listed = {f"{lr:g}": value for lr, value in grid.items()}
         result[name] = {"lr": lr, "mean": sum(finals) / len(finals), "finals": finals}
-        result[name] |= {"grid": {f"{lr:g}": value for lr, value in grid.items()}, "runs": runs}
+        result[name] |= {"grid": listed, "runs": runs}
     return result
 
 
@@ -125,15 +126,16 @@ def ranking(result: dict[str, dict], digits: int | None = None) -> str:
     )
 
 
-def if_open(judged: Judgement, between: str) -> dict[str, str]:
+def if_open(judged: Judgement, between: str) -> dict[str, Any]:
     """Return what a finding must add: what stands between, or how many seeds would decide."""
     if judged.verdict == NOT_SEEN:
         return {"between": between}
     if judged.verdict != UNDECIDED or judged.interval is None or judged.line is None:
         return {}
     lines = judged.line if isinstance(judged.line, tuple) else (judged.line,)
-    nearest = min(lines, key=lambda line: abs(line - judged.interval.mean))
-    n = seeds_needed(judged.interval, nearest)
+    found = judged.interval
+    nearest = min(lines, key=lambda line: abs(line - found.mean))
+    n = seeds_needed(found, nearest)
     return {
         "would_decide": f"About {n} seeds." if n else "No number of seeds: it lies on the line."
     }
