@@ -59,7 +59,7 @@ def finding(run: Run, judged: Judgement, ours: str, found: dict[str, Any]) -> Fi
         judged,
         ours=ours,
         ran=f"{len(found['mean'])} of C1a's nets with dropout ("
-        f"{'-'.join(map(str, plan(run, 'dropout', lr=0.0).widths))}, {digit_sets(run)}); "
+        f"{'-'.join(map(str, plan(run, 'dropout', 1, lr=0.0).widths))}, {digit_sets(run)}); "
         f"{COUNTS[-1]} thinned nets sampled anew for each of {n:,} test cases.",
         measured=f"Test error (%): {said}; scaled weights {scaled['error'].mean:.2f}. NLL: 50 nets "
         f"{nll['mean'].text(4)}, their geometric mean {nll['geometric'].text(4)}, scaled weights "
