@@ -121,7 +121,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def contract(session: nox.Session) -> None:
-    """Check that every package keeps the contract: files, headings, excerpts, tables, results."""
+    """Check that every package keeps the contract: files, rooms, headings, claims, numbers."""
     workspace(session, "python", "-m", "lessons.papers", "check", *session.posargs)
 
 
@@ -161,7 +161,7 @@ def picture(session: nox.Session) -> None:
     slug = session.posargs[0] if session.posargs else "transformer"
     module = slug.replace("-", "_")
     code = f"""
-import pathlib, re, rich.console, lessons.{module}.runner as runner
+import pathlib, re, rich.console, lessons.{module}.lab.runner as runner
 console = rich.console.Console(
     record=True, width=112, force_terminal=False, color_system="truecolor"
 )  # a terminal would record every move of the progress bars
@@ -169,6 +169,7 @@ console.print("[bold]$ python -m lessons.{module}[/]")
 runner.main(["--out", "{session.create_tmp()}", "--fresh"], console)
 svg = console.export_svg(title="lessons.{module}")
 svg = re.sub(r"@font-face {{[^}}]*}}", "", svg)  # it would fetch a font from another host
+svg = re.sub(r"[^\\t\\n\\x20-\\uffff]", "", svg)  # a terminal's signs, which XML does not allow
 pathlib.Path("packages/{slug}/results/run.svg").write_text(svg)
 """
     uv(session, "run", "-q", *ALL, "python", "-c", code, env={"OMP_WAIT_POLICY": "PASSIVE"})
