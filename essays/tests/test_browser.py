@@ -30,7 +30,9 @@ KINDS = {  # a page of each kind
     "contents": "essays/index.html",
     "essay": "essays/introduction.html",
     "explanation": "adam/index.html",
+    "claims in full": "residuals/claims.html",
     "source": "adam/source.html",
+    "experiments": "residuals/experiments.html",
     "claims": "claims.html",
     "notation": "notation.html",
     "bibliography": "bibliography.html",
@@ -103,9 +105,9 @@ def test_page_loads_whole_and_fits(tab, kind, width):
     assert not page.wrong
 
 
-def test_every_explanation_and_source_fits_a_phone(tab, folder):
+def test_every_page_of_a_topic_fits_a_phone(tab, folder):
     page = tab("index.html", 390)
-    for path in sorted(folder.glob("*/index.html")) + sorted(folder.glob("*/source.html")):
+    for path in sorted(folder.glob("*/*.html")):
         page.goto(urljoin(page.url, "/sub/lessons/") + path.relative_to(folder).as_posix())
         sizes = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert sizes[0] <= sizes[1], f"{path} scrolls sideways: {sizes}"
@@ -137,6 +139,21 @@ def test_search_finds_adam(tab, address):
     expect(first).to_contain_text("Adam")
     first.locator("a").click()
     assert page.url.startswith(f"{address}adam/")
+    assert not page.wrong
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("adamw vs adam", "Adam"),
+        ("why is the bias correction", "Adam"),
+        ("adam qwertyuiop", "Adam"),
+    ],
+)
+def test_search_forgives_idle_words_and_words_that_are_nowhere(tab, query, found):
+    page = tab("index.html")
+    page.locator("#search").fill(query)
+    expect(page.locator("#found li").first).to_contain_text(found)
     assert not page.wrong
 
 
@@ -199,7 +216,7 @@ def test_code_is_copied(tab):
 
 def test_ledger_sorts(tab):
     page = tab("claims.html")
-    verdicts = "[...document.querySelectorAll('tbody tr')].map((r) => r.cells[4].innerText.trim())"
+    verdicts = "[...document.querySelectorAll('tbody tr')].map((r) => r.cells[5].innerText.trim())"
     before = page.evaluate(verdicts)
     page.get_by_role("button", name="Verdict").click()
     assert page.evaluate(verdicts) == sorted(before)

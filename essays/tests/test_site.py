@@ -12,6 +12,7 @@ from lessons.essays import package, site, source
 from lessons.papers import claims
 
 FILES = {
+    "LICENSE": "MIT\n",
     "README.md": """# tiny
 
 What this is, with [Notes](packages/notes/README.md).
@@ -236,6 +237,14 @@ def test_the_press_needs_neither_torch_nor_matplotlib():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_page_says_what_it_is_about_and_its_licence(built):
+    page = built["notes/index.html"]
+    assert '<meta name="description" content="They begin (Lovelace, 1843).">' in page
+    assert "description" not in built["claims.html"]
+    assert '<a href="../LICENSE">MIT licence</a>' in page
+    assert (built[""] / "LICENSE").is_file()
+
+
 def test_home_has_a_timeline_for_its_table(built):
     home = built["index.html"]
     assert "that the timeline replaces" not in home
@@ -389,6 +398,8 @@ def test_fonts_have_the_glyphs_in_use(built):
     font = TTFont(built[""] / "static" / "STIXTwoText_400Regular.woff2")
     assert {ord("§"), ord("a"), ord("Z")} <= font.getBestCmap().keys()
     assert ord("ж") not in font.getBestCmap()
+    for path in (built[""] / "static").glob("*.woff2"):
+        assert "SIL OPEN FONT LICENSE" in path.with_suffix(".txt").read_text()
 
 
 @pytest.mark.parametrize(

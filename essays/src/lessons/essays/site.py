@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def build(root: Path, out: Path) -> None:
         target = f"--output-file={out / 'static' / name}.woff2"
         options = ["--flavor=woff2", "--layout-features=kern,liga,mark", "--drop-tables+=MATH"]
         subset.main([str(font), glyphs, target, *options])
+        licence = max(font.parents[1].glob("LICENSE*"))  # LICENSE_FONT, where both are there
+        shutil.copyfile(licence, out / "static" / f"{name}.txt")
     command = [sys.executable, "-m", "pagefind", "--site", str(out), "--keep-index-url", "--quiet"]
     subprocess.run(command, check=True)
 
@@ -132,8 +135,10 @@ class Press:
         """Write a page; return its HTML."""
         cited = [key for part in page.parts for key in part.citations]
         blocks = [block for part in page.parts for block in part.blocks]
+        about = plain(page.parts[0].opening[:1])
         text = self.template.render(
             press=self, page=page, title=page.parts[0].title,
+            description=textwrap.shorten(about, 200, placeholder=" …"),
             papers=[records(self.root)[key] for key in page.topic.papers] if page.topic else [],
             opening=self.html(page.parts[0].opening, page), body=self.html(blocks, page),
             references=self.html(bibliography_of(cited, self.root), page),

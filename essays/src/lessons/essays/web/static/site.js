@@ -93,6 +93,22 @@ const field = document.getElementById("search"), found = document.getElementById
 const count = found.querySelector("p"), list = found.querySelector("ol");
 const base = new URL(`${document.body.dataset.up}/../`, location.href);
 let pagefind, latest = 0;
+// Words that say nothing are left out. If no page has all that remain, those with most come first.
+const idle = new Set("a an and are as at be by do does for from how in is it its of on or that the this to versus vs was what when where which who why with".split(" "));
+const look = async (text) => {
+  const all = text.split(/\s+/), said = all.filter((word) => !idle.has(word.toLowerCase()));
+  const words = said.length ? said : all;
+  const { results } = await pagefind.search(words.join(" "));
+  if (results.length || words.length === 1) return results;
+  const some = new Map();
+  for (const word of words) {
+    for (const result of (await pagefind.search(word)).results) {
+      const known = some.get(result.id) ?? { result, words: 0, score: 0 };
+      some.set(result.id, { result, words: known.words + 1, score: known.score + result.score });
+    }
+  }
+  return [...some.values()].sort((a, b) => b.words - a.words || b.score - a.score).map(({ result }) => result);
+};
 const search = async () => {
   const words = field.value.trim(), mine = ++latest;
   found.hidden = !words;
@@ -104,7 +120,7 @@ const search = async () => {
     count.textContent = "Search needs a server: nox -s book -- serve";
     return;
   }
-  const { results } = await pagefind.search(words);
+  const results = await look(words);
   const pages = await Promise.all(results.slice(0, 8).map((result) => result.data()));
   if (mine !== latest) return;
   count.textContent = results.length ? `${results.length} ${results.length === 1 ? "page" : "pages"}` : "Nothing found";
