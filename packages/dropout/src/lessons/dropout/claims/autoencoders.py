@@ -19,30 +19,40 @@ WINDOW = 7  # a quarter of the image's side
 FEATURES = 49  # drawn of each net
 
 
-def coder(pixels: int, hidden: int, p: float, generator: torch.Generator) -> nn.Sequential:
-    """Return an auto-encoder of one layer of rectifiers, its output linear."""
-    masks = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
-    net = nn.Sequential(
-        nn.Linear(pixels, hidden), nn.ReLU(), Dropout(p, generator=masks), nn.Linear(hidden, pixels)
-    ).to(generator.device)
-    with torch.no_grad():
-        for layer, gain in ((net[0], 2.0), (net[3], 1.0)):
-            weight = layer.weight
-            weight.normal_(0, math.sqrt(gain / weight.shape[1]), generator=generator)
-            layer.bias.zero_()
-    return net
+class Coder(nn.Module):
+    """An auto-encoder of one layer of rectifiers, some dropped, its output linear."""
+
+    def __init__(self, pixels: int, hidden: int, p: float, generator: torch.Generator) -> None:
+        super().__init__()
+        masks = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
+        self.reader, self.writer = nn.Linear(pixels, hidden), nn.Linear(hidden, pixels)
+        self.drop = Dropout(p, generator=masks)
+        self.to(generator.device)
+        with torch.no_grad():
+            for layer, gain in ((self.reader, 2.0), (self.writer, 1.0)):
+                deviation = math.sqrt(gain / layer.in_features)
+                layer.weight.normal_(0, deviation, generator=generator)
+                layer.bias.zero_()
+
+    def hidden(self, x_BF: Tensor) -> Tensor:
+        """Return what the hidden units do, (B, H), nothing dropped."""
+        return self.reader(x_BF).relu()
+
+    def forward(self, x_BF: Tensor) -> Tensor:
+        """Map images (B, F) to reconstructions."""
+        return self.writer(self.drop(self.hidden(x_BF)))
 
 
-def train(run: Run, net: nn.Sequential, seed: int, watch) -> None:
+def train(run: Run, net: Coder, seed: int, watch) -> None:
     """Train by Adam on the squared error, the rate falling to zero; watch(steps) may end it."""
     x = sets(run)["train"][0]
-    passes, batch = run.pick(test=2, default=60, full=30), run.pick(test=50, default=50, full=128)
+    passes, batch = run.pick(test=2, default=60, full=20), run.pick(test=50, default=50, full=128)
     steps = passes * math.ceil(len(x) / batch)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     order = torch.Generator(x.device).manual_seed(2 * seed)
     rows = torch.empty(0, dtype=torch.long, device=x.device)
-    for step in run.track(range(1, steps + 1), f"auto-encoder, drops {net[2].p:g}"):
+    for step in run.track(range(1, steps + 1), f"auto-encoder, drops {net.drop.p:g}"):
         if not len(rows):
             rows = torch.randperm(len(x), generator=order, device=x.device)
         some, rows = rows[:batch], rows[batch:]
@@ -54,7 +64,7 @@ def train(run: Run, net: nn.Sequential, seed: int, watch) -> None:
 
 
 @torch.no_grad()
-def measured(run: Run, net: nn.Sequential) -> dict[str, float]:
+def measured(run: Run, net: Coder) -> dict[str, float]:
     """Return what the hidden units do on test images, nothing dropped.
 
     error: squared error a pixel. mean: activation. active: share above 0. cancelled: how much of
@@ -63,20 +73,20 @@ def measured(run: Run, net: nn.Sequential) -> dict[str, float]:
     the share of a feature's squared weights in its best window of 7 × 7 pixels.
     """
     x_BF = sets(run)["test"][0][:2000]
-    h_BH = net[1](net[0](x_BF))
-    out_BF, weight_FH = F.linear(h_BH, net[3].weight), net[3].weight
+    h_BH = net.hidden(x_BF)
+    out_BF, weight_FH = F.linear(h_BH, net.writer.weight), net.writer.weight
     own = (h_BH.square() @ weight_FH.square().sum(0)).mean()
     centred_BF, h0_BH = x_BF - x_BF.mean(0), h_BH - h_BH.mean(0)
     moving = h0_BH.square().sum(0) > 0
     explained_H = (centred_BF.T @ h0_BH[:, moving]).square().sum(0)
     explained_H = explained_H / h0_BH[:, moving].square().sum(0) / centred_BF.square().sum()
     return {
-        "error": F.mse_loss(out_BF + net[3].bias, x_BF).item(),
+        "error": F.mse_loss(out_BF + net.writer.bias, x_BF).item(),
         "mean": h_BH.mean().item(),
         "active": (h_BH > 0).float().mean().item(),
         "cancelled": (own / out_BF.square().sum(1).mean()).item(),
         "alone": explained_H.mean().item(),
-        "local": locality(net[0].weight).item(),
+        "local": locality(net.reader.weight).item(),
     }
 
 
@@ -93,10 +103,10 @@ def locality(weight_HF: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def pictures(net: nn.Sequential) -> str:
+def pictures(net: Coder) -> str:
     """Return the features whose units write most, as bytes: each scaled about 128 by its peak."""
-    strength = net[3].weight.norm(dim=0) * net[0].weight.norm(dim=1)
-    features = net[0].weight[strength.argsort(descending=True)[:FEATURES]]
+    strength = net.writer.weight.norm(dim=0) * net.reader.weight.norm(dim=1)
+    features = net.reader.weight[strength.argsort(descending=True)[:FEATURES]]
     scaled = features / features.abs().amax(1, keepdim=True) * 127 + 128
     return base64.b64encode(scaled.round().byte().cpu().numpy().tobytes()).decode()
 
@@ -111,7 +121,7 @@ def histories(run: Run, seed: int) -> dict[str, Any]:
     hidden = run.pick(test=16, default=64, full=256)
     found: dict[str, Any] = {}
     for name, p in (("with", 0.5), ("without", 0.0)):
-        net = coder(pixels, hidden, p, torch.Generator(run.device).manual_seed(2 * seed))
+        net = Coder(pixels, hidden, p, torch.Generator(run.device).manual_seed(2 * seed))
         history: list[dict[str, float]] = []
         due = 1.0
 
@@ -137,9 +147,9 @@ def histories(run: Run, seed: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def histogram(run: Run, net: nn.Sequential) -> dict[str, Any]:
+def histogram(run: Run, net: Coder) -> dict[str, Any]:
     """Return histograms of all activations and of the units' means, in units of their mean."""
-    h_BH = net[1](net[0](sets(run)["test"][0][:2000]))
+    h_BH = net.hidden(sets(run)["test"][0][:2000])
     h_BH = h_BH / h_BH.mean().clamp_min(1e-12)
     return {
         "all": torch.histc(h_BH, 40, 0, 10).div(h_BH.numel()).tolist(),

@@ -25,7 +25,7 @@ BETWEEN = "The paper names neither the optimizer, the loss nor the length of tra
 def pairs(run: Run) -> list[dict[str, Any]]:
     """Return what was measured, a pair of nets for each seed."""
     return [
-        run.trial(histories, seed=seed) for seed in run.seeds(run.pick(test=2, default=3, full=5))
+        run.trial(histories, seed=seed) for seed in run.seeds(run.pick(test=2, default=3, full=3))
     ]
 
 
@@ -46,7 +46,7 @@ def finding(run: Run, found, judged: list[Judgement], ours: str, measured: str) 
         ours=ours,
         ran=f"Auto-encoders of {hidden} rectifiers and linear outputs on "
         f"{len(sets(run)['train'][0]):,} images of {digit_sets(run)}, squared error, Adam, "
-        f"{run.pick(test=2, default=60, full=30)} passes, the rate falling to zero; half of the "
+        f"{run.pick(test=2, default=60, full=20)} passes, the rate falling to zero; half of the "
         f"hidden units dropped, or none; {len(found)} pairs of nets with the same first weights.",
         measured=f"{measured} Squared error a test pixel: with dropout {errors[0].text(4)}, "
         f"without {errors[1].text(4)} at the end; equal errors are met after {min(steps)} to "

@@ -31,7 +31,7 @@ def gaussian(run: Run) -> Finding:
     """Judge the paired difference."""
     cases = run.pick(test=200, default=800, full=10_000)
     lr = rate(run, cases, True)[0]
-    seeds = run.seeds(run.pick(test=2, default=3, full=5))
+    seeds = run.seeds(run.pick(test=2, default=3, full=3))
     options: dict[str, Any] = {"cases": cases, "lr": lr, "drops": True}
     bernoulli, normal = (
         [run.trial(learned, seed=s, **options, **noise)["test"]["error"] for s in seeds]
@@ -111,7 +111,7 @@ def draw_duration(figure, numbers) -> None:
 def duration(run: Run) -> Finding:
     """Judge the ratio of updates to .05 nats."""
     lr = run.pick(test=0.05, default=0.04, full=0.025)
-    seeds = run.seeds(run.pick(test=2, default=3, full=5))
+    seeds = run.seeds(run.pick(test=2, default=3, full=3))
     steps = {
         name: [run.trial(durations, drops=drops, lr=lr, seed=s) for s in seeds]
         for name, drops in (("without", False), ("with", True))
@@ -215,7 +215,7 @@ def sparse_machine(run: Run) -> Finding:
         judged,
         ours=f"on {means['without', 'mean']:.0f} → {means['with', 'mean']:.0f}% of the time",
         ran=f"CD-1, {run.pick(test=16, default=64, full=256)} hidden units, half of them dropped, "
-        f"{run.pick(test=20, default=1500, full=12_000):,} updates of 100 binary images of "
+        f"{run.pick(test=20, default=1500, full=6000):,} updates of 100 binary images of "
         f"{digit_sets(run)}, rate .05 falling to zero, momentum .9; {len(seeds)} seeds.",
         measured=f"Mean activation {means['without', 'mean']:.1f}% without, "
         f"{means['with', 'mean']:.1f}% with dropout; share of probabilities below .1: "

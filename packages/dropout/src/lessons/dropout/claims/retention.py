@@ -19,9 +19,9 @@ def settings(run: Run) -> dict[str, Any]:
         "hidden": run.pick(test=16, default=128, full=400),
         "retained": run.pick(test=8, default=64, full=100),
         "cases": run.pick(test=200, default=500, full=5000),
-        "passes": run.pick(test=2, default=60, full=80),
+        "passes": run.pick(test=2, default=60, full=50),
         "lr": run.pick(test=0.05, default=0.04, full=0.05),
-        "seeds": run.pick(test=2, default=3, full=5),
+        "seeds": run.pick(test=2, default=3, full=3),
     }
 
 
