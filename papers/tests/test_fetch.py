@@ -6,6 +6,7 @@ import io
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -361,9 +362,116 @@ def test_letters_see_through_ligatures_accents_hyphens_and_capitals():
     assert letters("Léon") == "leon"
 
 
+def endless(handler):
+    """Send for ever, as fast as it is read."""
+    handler.start(200, 10**15, ETag='"v1"')
+    while not handler.server.release.is_set():
+        handler.wfile.write(b"x" * 10_000)
+
+
+def drip(handler):
+    """Send a byte every few milliseconds, for ever."""
+    handler.start(200, 10**6, ETag='"v1"')
+    while not handler.server.release.wait(0.02):
+        handler.wfile.write(b"%")
+        handler.wfile.flush()
+
+
+def test_an_endless_file_is_given_up_and_not_kept(server, run, folder):
+    def unannounced(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        while not handler.server.release.is_set():
+            handler.wfile.write(b"x" * 10_000)
+
+    patience = replace(QUICK, largest=100_000)
+    for answer in (endless, unannounced):
+        failed, said = run(record(server.address("a.pdf", answer)), patience=patience)
+        assert failed == 1
+        assert "more than 100,000 bytes, which is no paper" in said
+        assert left(folder) == []
+    assert len(server.requests) == 2, "and is not asked for again"
+
+
+def test_a_file_that_drips_is_given_up_after_a_while_and_gone_on_with(server, run, folder):
+    paper = record(server.address("a.pdf", drip))
+    failed, said = run(paper, patience=replace(QUICK, whole=0.3))
+    assert failed == 1
+    assert "not whole after 0 s (the next run goes on)" in said
+    assert left(folder) == ["mikolov2013efficient.pdf.part", "mikolov2013efficient.pdf.tag"]
+
+
+def test_a_version_that_no_request_can_name_is_done_without(server, run, folder):
+    def odd(handler):
+        handler.send_response_only(200)
+        handler.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "v\xe9"\r\n')
+        handler.wfile.write(b"Content-Length: %d\r\n\r\n" % len(PAPER))
+        handler.wfile.write(PAPER[:300])
+
+    first = record(server.address("a.pdf", odd, whole(PAPER)), "first")
+    second = record(server.address("b.pdf", whole(PAPER)), "second")
+    failed, said = run(first, second)
+    assert failed == 0, said
+    assert server.requests[1][1].get("Range") is None
+    (folder / "third.pdf.part").write_bytes(PAPER[:300])
+    (folder / "third.pdf.tag").write_bytes(b'"v\xe9"')  # as an earlier version left it
+    assert run(record(server.address("c.pdf", whole(PAPER)), "third"))[0] == 0
+
+
+def test_a_range_that_is_shorter_than_asked_for_is_not_the_end(server, run, folder):
+    def short(handler):
+        end = 800
+        range_ = f"bytes 300-{end - 1}/{len(PAPER)}"
+        handler.start(206, end - 300, ETag='"v1"', Content_Range=range_)
+        handler.wfile.write(PAPER[300:end])
+
+    answers = whole(PAPER, cut=300), short, whole(PAPER)
+    failed, said = run(record(server.address("a.pdf", *answers)))
+    assert failed == 0, said
+    assert [h.get("Range") for _, h in server.requests] == [None, "bytes=300-", "bytes=800-"]
+    assert (folder / "mikolov2013efficient.pdf").read_bytes() == PAPER
+
+
+def test_two_fetches_into_one_folder_wait_for_each_other(server, run, folder):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(handler):
+        begun.set()
+        go_on.wait(10)
+        whole(PAPER)(handler)
+
+    paper, said = record(server.address("a.pdf", slow)), []
+    first = threading.Thread(target=lambda: said.append(run(paper, patience=Patience(pause=0))))
+    first.start()
+    assert begun.wait(10)
+    second = threading.Thread(target=lambda: said.append(run(paper, patience=Patience(pause=0))))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    go_on.set()
+    for thread in (first, second):
+        thread.join(10)
+    assert [failed for failed, _ in said] == [0, 0]
+    assert "another fetch is at work there" in said[1][1]
+    assert "here already" in said[1][1]
+    assert len(server.requests) == 1
+    assert left(folder) == ["mikolov2013efficient.pdf"]
+
+
+def test_a_folder_in_the_papers_place_is_told_and_the_others_are_fetched(server, run, folder):
+    (folder / "first.pdf" / "mine").mkdir(parents=True)
+    first = record(server.address("a.pdf", whole(PAPER)), "first")
+    second = record(server.address("b.pdf", whole(PAPER)), "second")
+    failed, said = run(first, second)
+    assert failed == 1
+    assert "first.pdf is in the way, which is no file" in said.replace("\n", "")
+    assert left(folder) == ["first.pdf", "second.pdf"]
+
+
 def test_retry_after_is_a_number_or_a_date():
     assert retry_after("7") == 7
     later = email.utils.formatdate(time.time() + 60, usegmt=True)
     assert 50 < retry_after(later) <= 60
     assert retry_after("Fri, 31 Dec 1999 23:59:59 GMT") == 0
-    assert retry_after("soon") is None
+    for odd in ("soon", "²", "٣", "-1", "", "Fri, 31 Dec 99999 23:59:59 GMT"):
+        assert retry_after(odd) is None

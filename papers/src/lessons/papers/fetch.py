@@ -1,11 +1,13 @@
 """Fetch the original papers from their publishers, and make sure that they are those papers."""
 
+import contextlib
 import email.utils
 import logging
 import os
+import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +34,9 @@ class Patience:
     wait: float = 2.0  # after the first failure; doubles each time
     longest: float = 120.0  # a server that asks for more is not waited for
     stall: float = 30.0  # without a byte
+    whole: float = 1800.0  # for all of a paper, however steadily it drips
     pause: float = 1.0  # between two papers
+    largest: int = 300_000_000  # bytes; no paper is larger
 
 
 class FetchError(Exception):
@@ -61,8 +65,11 @@ def verify(path: Path, record: Record) -> str:
     Raises:
         FetchError: it is no PDF, it is damaged, or it is another paper.
     """
-    with path.open("rb") as file:
-        head = file.read(1024)
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise FetchError(f"cannot be read: {error.strerror or error}") from error
     if b"%PDF-" not in head:
         page = any(mark in head.lower() for mark in (b"<html", b"<!doctype"))
         raise FetchError("what came is a web page, not a PDF" if page else "what came is no PDF")
@@ -115,10 +122,13 @@ def fetch(
     Raises:
         FetchError: with the reason.
     """
-    part = folder / f"{record.key}.pdf.part"
+    target, part = folder / f"{record.key}.pdf", folder / f"{record.key}.pdf.part"
+    if target.exists() and not target.is_file():
+        raise FetchError(f"{target} is in the way, which is no file")
+    limits = Limits(time.monotonic() + patience.whole, patience)
     for attempt in range(1, patience.tries + 1):
         try:
-            download(record.pdf, part, client, show)
+            download(record.pdf, part, client, limits, show)
         except (AgainError, httpx.TransportError) as error:
             what = str(error) or type(error).__name__
             after = getattr(error, "after", None) or patience.wait * 2 ** (attempt - 1)
@@ -138,20 +148,39 @@ def fetch(
             break
     try:
         how = verify(part, record)
-        os.replace(part, folder / f"{record.key}.pdf")
+        os.replace(part, target)
+    except OSError as error:
+        raise FetchError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         forget(part)
     return how
 
 
-def download(url: str, part: Path, client: httpx.Client, show: Callable) -> None:
+@dataclass(frozen=True)
+class Limits:
+    """Until when, by the monotonic clock, and how much is read of what a server sends."""
+
+    until: float
+    patience: Patience
+
+    def check(self, have: int, part: Path) -> None:
+        """Raise a FetchError if it is too much or too late; what is too much is not kept."""
+        if have > self.patience.largest:
+            forget(part)
+            raise FetchError(f"more than {self.patience.largest:,} bytes, which is no paper")
+        if time.monotonic() > self.until:
+            raise FetchError(f"not whole after {self.patience.whole:.0f} s (the next run goes on)")
+
+
+def download(url: str, part: Path, client: httpx.Client, limits: Limits, show: Callable) -> None:
     """Make ``part`` the whole of what is at the address."""
     part.parent.mkdir(parents=True, exist_ok=True)
     tag = part.with_suffix(".tag")  # of the version that the part is of
-    have = part.stat().st_size if part.exists() and tag.exists() else 0
+    version = sendable(tag.read_bytes().decode("latin-1")) if tag.exists() else ""
+    have = part.stat().st_size if part.exists() and version else 0
     headers = {"Accept": "application/pdf", "Accept-Encoding": "identity"}
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text(encoding="utf-8")}
+        headers |= {"Range": f"bytes={have}-", "If-Range": version}
     with client.stream("GET", url, headers=headers) as answer:
         status = f"{answer.status_code} {answer.reason_phrase}"
         if answer.status_code == 416:  # the part is whole already, or longer than the file
@@ -161,24 +190,35 @@ def download(url: str, part: Path, client: httpx.Client, show: Callable) -> None
             raise AgainError(status, retry_after(answer.headers.get("Retry-After", "")))
         if not answer.is_success:
             raise FetchError(f"{status} at {url}")
-        goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if answer.status_code == 206 and not goes_on:
+        range_ = re.match(rf"bytes {have}-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if answer.status_code == 206 and not range_:
             forget(part)
             raise AgainError("the server sent another part than was asked for")
         if answer.status_code != 206:
             have = 0
-            version = answer.headers.get("ETag", "W/")
-            version = answer.headers.get("Last-Modified", "") if version[:2] == "W/" else version
+            known = (sendable(answer.headers.get(name, "")) for name in ("ETag", "Last-Modified"))
+            version = next((each for each in known if each and not each.startswith("W/")), "")
             tag.unlink(missing_ok=True)
             if version:
                 tag.write_text(version, encoding="utf-8")
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
+        if answer.status_code == 206 and range_ and range_[1] != "*":
+            total = int(range_[1])
+        limits.check(total or have, part)
         with part.open("ab" if have else "wb") as file:
             show(have, total)
             for chunk in answer.iter_bytes():
                 have += file.write(chunk)
+                limits.check(have, part)
                 show(have, total)
+    if total and have < total:  # a range that is shorter than what is missing
+        raise AgainError(f"the server sent {have:,} bytes of {total:,}")
+
+
+def sendable(version: str) -> str:
+    """Return a version that a request may name; "" if no header can hold it."""
+    return version if version.isascii() and version.isprintable() else ""
 
 
 def forget(part: Path) -> None:
@@ -189,12 +229,33 @@ def forget(part: Path) -> None:
 
 def retry_after(value: str) -> float | None:
     """Return the seconds that a Retry-After header asks for; it has a number or a date."""
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+@contextlib.contextmanager
+def alone(folder: Path, console: Console) -> Generator[None]:
+    """Hold the folder: a second fetch into it waits, and then finds what the first has fetched."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows: two fetches at once are not guarded
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(console, str(folder), "another fetch is at work there, and is waited for")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def fetch_all(
@@ -208,7 +269,8 @@ def fetch_all(
     failed, asked, unreachable = 0, False, set()
     timeout = httpx.Timeout(patience.stall, connect=min(10, patience.stall))
     client = httpx.Client(headers={"User-Agent": AGENT}, timeout=timeout, follow_redirects=True)
-    with client, Progress(*columns, console=console, transient=True) as bars:
+    bars = Progress(*columns, console=console, transient=True)
+    with alone(folder, console), client, bars:
         for record in records:
             target = folder / f"{record.key}.pdf"
             try:
