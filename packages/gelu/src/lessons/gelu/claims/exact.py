@@ -1,4 +1,4 @@
-"""Claims that need no training: the expectation, the limits, the curvature (§2, §4)."""
+"""C5, C6a: what needs no training: the expectation, the limits, the curvature (§2, §4)."""
 
 import math
 from itertools import pairwise
@@ -6,11 +6,12 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 
-from .activation import gelu
-from .claims import HOLDS, REFUTED, Finding, claim
-from .curves import error, gated, largest_error, peak
-from .figures import AMBER, BLUE, MUTED, PURPLE, RED, TEAL
-from .stochastic import zero_or_identity
+from ..activation import gated, gelu
+from ..curves import error, largest_error, peak
+from ..lab.claim import Finding, claim
+from ..lab.figures import AMBER, BLUE, MUTED, PURPLE, RED, TEAL
+from ..lab.statistics import HOLDS, REFUTED
+from ..stochastic import zero_or_identity
 
 
 def draw_mask(figure, numbers):
@@ -31,8 +32,9 @@ def draw_mask(figure, numbers):
 @claim(
     "C5a",
     "§2",
-    "The GELU is the expectation of multiplying x by a mask m ~ Bernoulli(Φ(x)).",
+    "The GELU is the expectation of the stochastic zero-or-identity map.",
     draw_mask,
+    asks="The GELU is the expectation of multiplying x by a mask m ~ Bernoulli(Φ(x)).",
 )
 def expectation(run):
     """Average many masks at nine points; the sigmoid form is the baseline that could have won."""
@@ -58,7 +60,12 @@ def expectation(run):
     )
 
 
-@claim("C5b", "§4", "With μ = 0, as σ → 0 the GELU becomes a ReLU.")
+@claim(
+    "C5b",
+    "§4",
+    "As its σ goes to zero, the GELU becomes a ReLU.",
+    asks="With μ = 0, as σ → 0 the GELU becomes a ReLU.",
+)
 def limit(run):
     """Take the largest distance from a ReLU for falling σ."""
     found = {}
@@ -80,8 +87,9 @@ def limit(run):
 @claim(
     "C5c",
     "§4",
-    "With the Cauchy distribution, xP(C ≤ x) is asymptotically the ELU with α = 1/π: −1/π far "
-    "below zero, and x − 1/π far above.",
+    "With the Cauchy distribution the unit is asymptotically an ELU.",
+    asks="With the Cauchy distribution, xP(C ≤ x) is asymptotically the ELU with α = 1/π: −1/π "
+    "far below zero, and x − 1/π far above.",
 )
 def cauchy(run):
     """Follow the distances from the two asymptotes outwards."""
@@ -169,9 +177,10 @@ def draw_errors(figure, numbers):
 @claim(
     "C6a",
     "§2, §4",
-    "0.5x(1 + tanh[√(2/π)(x + 0.044715x³)]) and xσ(1.702x) approximate the GELU closely; xσ(x), "
-    "the SiLU, does not.",
+    "Both approximations follow the GELU closely; the SiLU does not.",
     draw_errors,
+    asks="0.5x(1 + tanh[√(2/π)(x + 0.044715x³)]) and xσ(1.702x) approximate the GELU closely; "
+    "xσ(x), the SiLU, does not.",
 )
 def closeness(run):
     """Find the largest errors on the whole line."""
@@ -190,6 +199,3 @@ def closeness(run):
         ) + ".",
         numbers={form: list(value) for form, value in found.items()},
     )  # fmt: skip
-
-
-EXACT = [expectation, limit, cauchy, curvature, closeness]
