@@ -121,8 +121,8 @@ def draw_cancelled(figure, numbers) -> None:
     "§7.1, Fig. 7",
     "With dropout, hidden units detect strokes and spots, each on its own.",
     draw_features,
-    quotes="it is apparent that the features shown in Figure 7a have co-adapted … in Figure 7b, "
-    "the hidden units seem to detect edges, strokes and spots in different parts of the image",
+    quotes="Each hidden unit on its own does not seem to be detecting a meaningful feature. … in "
+    "Figure 7b, the hidden units seem to detect edges, strokes and spots",
     asks="The share of a feature's squared weights that lies in its best window of 7 × 7 pixels, "
     "mean over the 256 units. The same share of the paper's own features, read from Fig. 7, is "
     ".18 without dropout and .65 with; asked for is more than half of that distance.",
@@ -147,8 +147,8 @@ def features(run: Run) -> Finding:
     "§7.1",
     "Dropout breaks up co-adaptation: units no longer fix up one another's mistakes.",
     draw_cancelled,
-    quotes="units may change in a way that they fix up the mistakes of the other units. This may "
-    "lead to complex co-adaptations. … This shows that dropout does break up co-adaptations",
+    quotes="units may change in a way that they fix up the mistakes of the other units. … This "
+    "shows that dropout does break up co-adaptations",
     asks="How much of what hidden units write into the reconstruction others take back: the mean "
     "of Σⱼ‖hⱼwⱼ‖² over that of ‖Σⱼhⱼwⱼ‖², on test images with nothing dropped. It is 1 where "
     "contributions are orthogonal, below where units help each other, above where they cancel.",

@@ -20,7 +20,7 @@ FIGURE_10 = {
 # Passes at each size, 5,000 updates or more: by their end the validation error of neither net
 # falls any more (the curves are among the numbers of C3a).
 PASSES = {100: 2000, 500: 1000, 1000: 500, 5000: 100, 10_000: 60, 50_000: 24}
-RATES = (0.0125, 0.025, 0.05, 0.1)
+RATES, TUNED_AT = (0.025, 0.05, 0.1, 0.2), 5000
 
 
 def sizes(run: Run) -> list[int]:
@@ -54,17 +54,12 @@ def learned(
     return found | {"train": assess(net, x[:10_000], y[:10_000]), "curve": curve}
 
 
-def rate(run: Run, cases: int, drops: bool) -> tuple[float, list]:
-    """Return the rate that does best on validation cases, and what was tried.
-
-    Rates are chosen at one small size, for all up to it, and at one large one, for the others.
-    """
-    small, large = run.pick(test=(60, 60), default=(100, 100), full=(1000, 10_000))
-    at = small if cases <= small else large
-    grid = run.pick(test=(0.05,), default=(0.02, 0.04), full=RATES)
+def rate(run: Run, drops: bool) -> tuple[float, list[list[float]]]:
+    """Return the rate that does best on validation cases at one size, for all; what was tried."""
+    cases = run.pick(test=60, default=100, full=TUNED_AT)
     tried = []
-    for lr in grid:
-        found = run.trial(learned, cases=at, lr=lr, drops=drops, seed=run.seed)
+    for lr in run.pick(test=(0.05,), default=(0.02, 0.04), full=RATES):
+        found = run.trial(learned, cases=cases, lr=lr, drops=drops, seed=run.seed)
         tried.append([lr, found["valid"]["error"]])
     return min(tried, key=lambda t: t[::-1])[0], tried
 
@@ -74,13 +69,12 @@ def results(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {"cases": sizes(run), "rates": {}, "curve": {}}
     for name, drops in (("without", False), ("with", True)):
         found[name], found["curve"][name] = [], []
+        lr, found["rates"][name] = rate(run, drops)
         for cases in sizes(run):
             seeds = run.seeds(run.pick(test=2, default=3, full=5 if cases < 5000 else 3))
-            lr = rate(run, cases, drops)[0]
             nets = [run.trial(learned, cases=cases, lr=lr, drops=drops, seed=s) for s in seeds]
             found[name].append([net["test"]["error"] for net in nets])
             found["curve"][name].append(nets[0]["curve"])
-            found["rates"][f"{name}, {cases}"] = rate(run, cases, drops)
     gains = [paired(a, b) for a, b in zip(found["without"], found["with"])]
     found["gain"] = [[g.mean, g.low, g.high, g.n] for g in gains]
     return found
@@ -119,14 +113,14 @@ def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:
     said = ", ".join(f"{n:,} cases {g.text(2)}" for n, g in zip(found["cases"], gains))
     counts = sorted({g.n for g in gains})
     passes = run.pick(test="2", default="60 or more", full="24 (50,000 cases) to 2,000 (100)")
-    small, large = run.pick(test=(60, 60), default=(100, 100), full=(1000, 10_000))
+    at, rates = run.pick(test=(60, 1), default=(100, 2), full=(TUNED_AT, len(RATES)))
     return Finding(
         judged,
         ours=ours,
         ran=f"{run.pick(test='64-16-16-10', default='64-128-128-10', full='784-400-400-10')} on "
         f"cases of {digit_sets(run)} of each seed's own, {passes} passes, momentum .95, the rate "
-        f"falling to zero; each net's rate the best on validation cases of "
-        f"{len(run.pick(test=(1,), default=(1, 2), full=RATES))} at {small:,} and {large:,} cases; "
+        f"falling to zero; for each kind of net the rate of {rates} that is best on validation "
+        f"cases when trained on {at:,}; "
         f"{' to '.join(map(str, counts))} nets a size.",
         measured=f"Points of test error that dropout removes: {said}.",
         numbers=found,

@@ -148,7 +148,7 @@ def biases(run: Run) -> Finding:
 @erratum(
     "E2",
     "§7.3",
-    "At p = .1 the test error fell from 3.2 to 2.4%; 2.7 and 1.7 are training errors.",
+    "At p = .1, 2.7 and 1.7% are training errors; test errors fell less.",
     quotes="the magnitude of errors for small values of p has reduced by a lot compared to Figure "
     "9a (for p = 0.1 it fell from 2.7% to 1.7%)",
     asks="The leftmost points of Figs. 9a and 9b, read from the figures' vectors, in points of "

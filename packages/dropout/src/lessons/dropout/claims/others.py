@@ -29,8 +29,8 @@ from .train import Plan, assess, fit
 )
 def gaussian(run: Run) -> Finding:
     """Judge the paired difference."""
-    cases = run.pick(test=200, default=800, full=10_000)
-    lr = rate(run, cases, True)[0]
+    cases = run.pick(test=200, default=800, full=5000)
+    lr = rate(run, True)[0]
     seeds = run.seeds(run.pick(test=2, default=3, full=3))
     options: dict[str, Any] = {"cases": cases, "lr": lr, "drops": True}
     bernoulli, normal = (

@@ -163,19 +163,21 @@ def show(
         else:
             here = "only --full" if claim.full_only else "not run"
         kept = colored(before.get("verdict"))
-        if record is None and told:  # nothing measured here: the committed number instead
-            kept = told if claim.kind != "claim" else f"{kept}\n{told}"
-        if differs(claim, found, committed) and before:
+        if claim.kind != "claim":
+            kept = told or "–"
+        elif record is None and told:  # nothing measured here: the committed number instead
+            kept = f"{kept}\n{told}"
+        elif differs(claim, found, committed) and before:
             kept = f"≠ {kept}"
         rows = table.setdefault(claim.kind, [])
         rows.append((claim.id, escape(claim.says), here, kept))
     for kind, rows in table.items():
         grid = Table(box=box.SIMPLE_HEAD, width=min(WIDTH, console.width), pad_edge=False)
         grid.title, grid.title_justify, grid.title_style = KINDS.get(kind), "left", "bold"
-        grid.add_column("")
-        grid.add_column("the claim" if kind == "claim" else "", ratio=35)
-        grid.add_column("measured here", ratio=25)
-        grid.add_column("committed", ratio=12)
+        grid.add_column("", min_width=4)
+        grid.add_column("the claim" if kind == "claim" else "", ratio=33)
+        grid.add_column("measured here", ratio=24)
+        grid.add_column("committed", ratio=13)
         for row in rows:
             grid.add_row(*row)
         console.print(grid)
