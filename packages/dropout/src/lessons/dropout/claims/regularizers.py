@@ -29,7 +29,7 @@ GRIDS: dict[str, dict[str, list[float]]] = {
     "none": {"test": [0.05], "default": [0.02, 0.04, 0.08], "full": [0.025, 0.05, 0.1]},
     "L2": {"test": [1e-4], "default": [1e-4, 2e-4, 4e-4], "full": [1e-5, 2e-5, 4e-5]},
     "max-norm": {"test": [2.0], "default": [1.0, 2.0, 4.0], "full": [1.0, 2.0, 4.0]},
-    "dropout": {"test": [0.05], "default": [0.02, 0.04, 0.08], "full": [0.0125, 0.025, 0.05]},
+    "dropout": {"test": [0.05], "default": [0.02, 0.04, 0.08], "full": [0.025, 0.05]},
     "dropout + L2": {"test": [1e-5], "default": [1e-5, 2e-5, 4e-5], "full": [5e-6, 1e-5, 2e-5]},
     "dropout + max-norm": {"test": [2.0], "default": [1.0, 2.0, 4.0], "full": [1.0, 2.0, 4.0]},
 }
