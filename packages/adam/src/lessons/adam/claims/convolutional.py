@@ -86,7 +86,7 @@ def described(run, seeds) -> str:
     net = run.pick(
         test="A tiny net",
         default="c8-c8-c16-64 on 1,437 digits of 8 by 8",
-        full="c16-c16-c32-250 on 3,000 whitened pictures of Fashion-MNIST of 14 by 14 (the paper: "
+        full="c16-c16-c32-250 on 2,000 whitened pictures of Fashion-MNIST of 14 by 14 (the paper: "
         "c64-c64-c128-1000 on CIFAR-10's 50,000 of 32 by 32)",
         paper="c64-c64-c128-1000 on CIFAR-10, whitened",
     )
@@ -104,7 +104,7 @@ def draw_cnn(figure, numbers):
     axes.legend(title="band: all seeds", loc="lower left")
 
 
-BETWEEN = "Small grey pictures, a sixteenth as many and a much smaller net; CIFAR-10 is harder."
+BETWEEN = "Small grey pictures, a twenty-fifth as many and a much smaller net; CIFAR-10 is harder."
 
 
 @claim(

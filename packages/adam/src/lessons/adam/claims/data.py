@@ -63,7 +63,7 @@ def halved(rows: Tensor) -> Tensor:
 def pictures(run: Run) -> tuple[Tensor, Tensor]:
     """Return whitened pictures (N, channels, side, side) and labels, for the convolutional net.
 
-    CIFAR-10 at the paper's scale, 3,000 of Fashion-MNIST at half the side in a full run, else
+    CIFAR-10 at the paper's scale, 2,000 of Fashion-MNIST at half the side in a full run, else
     the digits.
     """
     rows, labels = whitened_pictures(run.scale, run.data)
@@ -76,7 +76,7 @@ def whitened_pictures(scale: str, folder: Path | None) -> tuple[Tensor, Tensor]:
     if scale == "paper":
         (rows, labels), shape = cifar(folder), (3, 32, 32)
     elif scale == "full":
-        rows, labels = (part[:3000] for part in read("fashion-mnist", "train", folder))
+        rows, labels = (part[:2000] for part in read("fashion-mnist", "train", folder))
         rows, shape = halved(rows), (1, 14, 14)
     else:
         (rows, labels), shape = (part[:1437] for part in digits()), (1, 8, 8)

@@ -90,7 +90,8 @@ def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float
     while True:
         for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
             if lr not in costs:
-                costs[lr] = cost(run.trial(trial, lr=lr, **settings, seed=run.seed))
+                found = run.trial(trial, lr=lr, **settings, seed=run.seed)
+                costs[lr] = cost(found[0] if isinstance(found, list) else found)
         winner = min(costs, key=costs.__getitem__)
         if winner == best:
             return dict(sorted(costs.items(), key=lambda item: item[1]))
@@ -110,11 +111,16 @@ def race(
         runs = [
             run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
         ]
-        finals = [cost(r) for r in runs]
-        listed = {f"{lr:g}": value for lr, value in grid.items()}
-        result[name] = {"lr": lr, "mean": sum(finals) / len(finals), "finals": finals}
-        result[name] |= {"grid": listed, "runs": runs}
+        result[name] = summary(grid, runs)
     return result
+
+
+def summary(grid: dict[float, float], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an optimizer's best step size, its costs over the seeds, its grid and its runs."""
+    finals = [cost(r) for r in runs]
+    listed = {f"{lr:g}": value for lr, value in grid.items()}
+    found = {"lr": next(iter(grid)), "mean": sum(finals) / len(finals), "finals": finals}
+    return found | {"grid": listed, "runs": runs}
 
 
 def ranking(result: dict[str, dict], digits: int | None = None) -> str:
