@@ -74,6 +74,27 @@ def test_a_claims_table_is_marked(root):
     assert "claims" not in reader.write(read(root, row.format("Other")).opening, "html5")
 
 
+def test_claims_have_the_anchors_that_tables_lead_to(root):
+    document = read(root, "# T\n\n## Claims\n\n### C2a\n\n[a](#c1) [b](#claims)", "CLAIMS.md")
+    assert [name for _, name, _ in document.headings] == ["claims", "C2a"]
+    assert links(document.blocks) == ["#C1", "#claims"]
+    assert links(read(root, "# T\n\n[C2a](CLAIMS.md#c2a)").opening) == [f"{root}/CLAIMS.md#C2a"]
+
+
+def test_tables_of_claims_have_columns_as_wide_as_what_they_say(root):
+    rows = "# T\n\n| Claim | The paper | Ours | Verdict |\n|-|-|-|-|\n| C1 | 2 | 3 | **holds** |\n"
+    (div,) = read(root, rows).opening
+    widths = [column["c"] for _, column in div["c"][1][0]["c"][2]]
+    assert sum(widths) == pytest.approx(1)
+    assert widths[0] > max(widths[1:])
+
+
+def test_a_drawing_that_is_not_well_formed_is_refused_with_file_and_line(root):
+    (root / "a.svg").write_text("<svg>\n<text/text>\n</svg>")
+    with pytest.raises(ValueError, match=r"a\.svg, line 2: a drawing is broken"):
+        reader.drawing(root / "a.svg")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -154,6 +154,7 @@ class Press:
         code = write(walk(blocks, lambda element: self._change(element, page)), "html5").strip()
         code = re.sub(r'<a href="#cb[^>]*></a>| id="cb\d[^"]*"', "", code)  # one for each line
         code = code.replace("<th></th>", "<td></td>")  # no head at all
+        code = re.sub(r"(?<!<pre>)<code>[^<]*</code>", _kept, code)
         verdicts = rf"<strong>({'|'.join(claims.VERDICTS)})</strong>"
         return re.sub(verdicts, r'<span class="verdict \1">\1</span>', code)
 
@@ -217,6 +218,11 @@ def _raw(code: str) -> dict[str, Any]:
 def _unlinked(element: dict[str, Any]) -> Any:
     """Return what a link holds: within a link or a heading it shall be none."""
     return element["c"][1] if element["t"] == "Link" else None
+
+
+def _kept(code: re.Match[str]) -> str:
+    """Return code in a line whose options, -m or --full, do not break after a hyphen."""
+    return re.sub(r"(?<![\w-])--?\w[\w-]*", r'<span class="flag">\g<0></span>', code[0])
 
 
 def _drawn(formula: maths.Formula, tex: str) -> str:
