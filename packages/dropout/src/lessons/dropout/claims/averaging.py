@@ -7,7 +7,7 @@ from ..lab.figures import BLUE, GREEN, RED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Judgement, interval, judge, paired
 from .data import digit_sets, sets
-from .regularizers import plan, raced
+from .methods import plan, raced
 from .sampling import COUNTS
 
 FIFTY = COUNTS.index(50)
