@@ -33,8 +33,8 @@ from lessons.dnn import (
     within,
     xor,
 )
-from lessons.dnn.exact import sawtooth
-from lessons.dnn.experiment import counted
+from lessons.dnn.claims.experiment import counted
+from lessons.dnn.claims.parity import sawtooth
 
 
 def generator(seed=0):

@@ -1,4 +1,4 @@
-"""The claim about family trees: what was not taught is answered, by features that were found."""
+"""Family trees: what was not taught is answered, by features that were found."""
 
 import math
 import statistics
@@ -6,12 +6,14 @@ import statistics
 import torch
 from torch import Tensor
 
-from .claims import HOLDS, NOT_SEEN, Finding, Run, claim
+from ..families import family_trees
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, RED
+from ..lab.run import Run
+from ..lab.statistics import HOLDS, NOT_SEEN
+from ..net import DeltaNet
+from ..rule import DeltaRule, train
 from .experiment import square
-from .families import family_trees
-from .figures import BLUE, RED
-from .net import DeltaNet
-from .rule import DeltaRule, train
 
 
 def learn_families(
@@ -83,9 +85,10 @@ def draw_families(figure, numbers):
 @claim(
     "C6",
     "Nature, Figs. 2-4; Hinton 1986",
-    "A net that learns who is whose aunt in two families answers questions that it was not "
+    says="Taught who is whose aunt, a net answers questions that it was not taught.",
+    asks="A net that learns who is whose aunt in two families answers questions that it was not "
     "taught, since its hidden units have found nationality, generation and branch.",
-    draw_families,
+    draw=draw_families,
 )
 def family_relations(run):
     """Judge the rows taught, the rows not taught, and what the units that see the person tell."""

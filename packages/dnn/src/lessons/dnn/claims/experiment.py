@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import tasks
-from .claims import Run
-from .counting import wilson
-from .graph import PRESETS, Graph, chained, layered
-from .net import DeltaNet
-from .rule import DeltaRule, train, within
+from .. import tasks
+from ..counting import wilson
+from ..graph import PRESETS, Graph, chained, layered
+from ..lab.run import Run
+from ..net import DeltaNet
+from ..rule import DeltaRule, train, within
 
 TASKS: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
     "xor": tasks.xor,
