@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .claims import Run
-from .images import fill, normalize
-from .mnist import load
+from ..images import fill, normalize
+from ..lab.mnist import load
+from ..lab.run import Run
 
 Set = tuple[Tensor, Tensor]
 

@@ -3,7 +3,8 @@
 import math
 from types import FunctionType
 
-from .claims import Run
+from ..lab.run import Run
+from ..train import predict
 
 
 def mean(values: list[float]) -> float:
@@ -47,3 +48,8 @@ def tuned(run: Run, trial: FunctionType, grid: list[float], **settings) -> float
         edge = best / ratio if best == min(errors) else best * ratio
         wanted = [float(f"{edge:.1g}")]
     return min(errors, key=errors.__getitem__)
+
+
+def error_rate(net, images, targets):
+    """Return the share of images that a net misreads."""
+    return (predict(net, images).argmax(1) != targets).double().mean().item()
