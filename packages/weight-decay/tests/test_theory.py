@@ -19,7 +19,8 @@ from lessons.weight_decay import (
     resolvent,
     ridge,
 )
-from lessons.weight_decay.nonlinear import n_weights, outputs_and_jacobian, outputs_only
+from lessons.weight_decay.claims.hidden_units import outputs_only
+from lessons.weight_decay.nonlinear import n_weights, outputs_and_jacobian
 
 
 def seeded(seed=0):

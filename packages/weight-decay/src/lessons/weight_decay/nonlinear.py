@@ -3,9 +3,6 @@ r"""Networks with hidden units near a solution (Krogh and Hertz 1991, §5).
 Shapes: K networks side by side, P patterns, N inputs, H hidden units, W weights in all.
 """
 
-import math
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
@@ -101,49 +98,3 @@ def gauss_newton(
         damping = torch.where(better, damping / 5, damping * 4).clamp(1e-9, 1e9)
     gradient = (jacobian.mT @ (y_KP - f)[..., None])[..., 0] - lam * w_KW
     return w_KW, gradient.abs().amax(1)
-
-
-def teacher_students(
-    p: int,
-    sigma2: float,
-    lams: list[float],
-    draws: int,
-    seed: int,
-    inputs: int = 20,
-    hidden: int = 5,
-    test: int = 2000,
-) -> tuple[Tensor, Tensor]:
-    """Train students of random teachers, from the teacher on, on noisy targets.
-
-    A teacher's weights are N(0, 1), so u² = 1; inputs are N(0, 1/N), which keeps tanh between its
-    linear and its flat part.
-
-    Returns:
-        F (draws, len(lams)), each against the noiseless teacher, and the largest gradients.
-    """
-    draw: dict[str, Any] = {
-        "generator": torch.Generator().manual_seed(seed),
-        "dtype": torch.float64,
-    }
-    count = n_weights(inputs, hidden)
-    teachers = torch.randn(draws, count, **draw)
-    x = torch.randn(draws, p, inputs, **draw) / math.sqrt(inputs)
-    noise = math.sqrt(sigma2) * torch.randn(draws, p, **draw)
-    fresh = torch.randn(1, test, inputs, **draw) / math.sqrt(inputs)
-    errors, gradients = [], []
-    for lam in lams:
-        y = outputs_and_jacobian(teachers, x, hidden)[0] + noise
-        lam_K = torch.full((draws,), lam, dtype=torch.float64)
-        w, gradient = gauss_newton(teachers, x, y, lam_K, hidden)
-        wrong = outputs_only(w, fresh, hidden) - outputs_only(teachers, fresh, hidden)
-        errors.append((wrong**2).mean(1))
-        gradients.append(gradient)
-    return torch.stack(errors, 1), torch.stack(gradients, 1)
-
-
-def outputs_only(w_KW: Tensor, x_KPN: Tensor, hidden: int) -> Tensor:
-    """Return f (K, P) without its derivatives, which for many patterns would be large."""
-    k, inputs = len(w_KW), x_KPN.shape[-1]
-    first, bias, out, last = w_KW.split([hidden * inputs, hidden, hidden, 1], 1)
-    h_KPH = torch.tanh(x_KPN @ first.view(k, hidden, inputs).mT + bias[:, None])
-    return (h_KPH @ out[:, :, None])[..., 0] + last

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .claims import Run
-from .mnist import load
+from ..lab.mnist import load
+from ..lab.run import Run
 
 NOISE = 0.2  # of the training labels are drawn again at random
 
@@ -36,7 +36,7 @@ def mnist(folder, track: Callable) -> tuple[Tensor, Tensor]:
 
 def images(run: Run) -> tuple[Tensor, Tensor]:
     """Return MNIST in a full run, else the digits."""
-    return mnist(run.data, run.track) if run.scale == "full" else digits()
+    return mnist(run.data, run.track) if run.scale in ("full", "paper") else digits()
 
 
 class Sets:
