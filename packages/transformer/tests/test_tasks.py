@@ -1,7 +1,6 @@
 """The tasks of the experiments: each has one right answer, and a score that finds it."""
 
 import datetime
-import itertools
 import random
 import re
 
@@ -10,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons.transformer import Transformer, dates, language, parsing, races, reader, spelling
-from lessons.transformer.claims import Run
-from lessons.transformer.experiment import as_pairs, bleu, exact_match
+from lessons.transformer import Transformer
+from lessons.transformer.claims import dates, language, read, treebank
+from lessons.transformer.claims.race import as_pairs, best_rate, exact_match
 
 # The made-up language
 
@@ -54,20 +53,6 @@ def test_lengths_are_within_their_bounds():
 # Scores
 
 
-def test_bleu_of_a_known_case():
-    # Of "a b c d" against "a b c e": precisions 3/4, 2/3, 1/2, and no 4-gram at all.
-    assert bleu([[5, 6, 7, 8]], [((), (5, 6, 7, 9, 2))]) == 0
-    expected = 100 * (3 / 4 * 2 / 3 * 1 / 2) ** (1 / 3)
-    assert bleu([[5, 6, 7, 8]], [((), (5, 6, 7, 9, 2))], n=3) == pytest.approx(expected)
-
-
-def test_bleu_punishes_what_is_too_short():
-    whole, half = [5, 6, 7, 8, 9, 10, 11, 12], [5, 6, 7, 8]
-    pairs = [((), (*whole, 2))]
-    assert bleu([whole], pairs) == pytest.approx(100)
-    assert bleu([half], pairs) == pytest.approx(100 * 2.718281828459045 ** (1 - 2))
-
-
 def test_exact_match_leaves_out_the_end_mark():
     pairs = as_pairs(language.corpus(2, 0))
     assert exact_match([list(pairs[0][1][:-1]), [3]], pairs) == 0.5
@@ -78,73 +63,27 @@ def test_exact_match_leaves_out_the_end_mark():
 
 def test_spans_of_a_known_tree():
     tree = "(S (NP XX XX ) (VP XX ) )".split()
-    found = parsing.spans([parsing.IDS[symbol] for symbol in tree])
+    found = treebank.spans([treebank.IDS[symbol] for symbol in tree])
     assert found == {("(NP", 0, 2): 1, ("(VP", 2, 3): 1, ("(S", 0, 3): 1}
 
 
 def test_f1_counts_labelled_brackets():
-    right = [parsing.IDS[s] for s in "(S (NP XX XX ) (VP XX ) )".split()]
-    wrong = [parsing.IDS[s] for s in "(S (NP XX ) (VP XX XX ) )".split()]
-    assert parsing.bracket_f1([right], [right]) == 1
-    assert parsing.bracket_f1([wrong], [right]) == pytest.approx(1 / 3)
-    assert parsing.bracket_f1([[]], [right]) == 0
+    right = [treebank.IDS[s] for s in "(S (NP XX XX ) (VP XX ) )".split()]
+    wrong = [treebank.IDS[s] for s in "(S (NP XX ) (VP XX XX ) )".split()]
+    assert treebank.bracket_f1([right], [right]) == 1
+    assert treebank.bracket_f1([wrong], [right]) == pytest.approx(1 / 3)
+    assert treebank.bracket_f1([[]], [right]) == 0
 
 
 def test_a_treebank_has_balanced_trees_over_all_words():
-    for src, tree in parsing.treebank(100, 0):
-        symbols = [parsing.SYMBOLS[i] for i in tree[:-1]]
+    for src, tree in treebank.treebank(100, 0):
+        symbols = [treebank.SYMBOLS[i] for i in tree[:-1]]
         depth = 0
         for symbol in symbols:
-            depth += (symbol in parsing.OPEN) - (symbol == ")")
+            depth += (symbol in treebank.OPEN) - (symbol == ")")
             assert depth >= 0
         assert depth == 0
         assert symbols.count("XX") == len(src) - 1
-
-
-# Spelling to sound
-
-DICTIONARY = "".join(
-    f"{''.join(letters)} {'BD'[i % 2]} AH0\n"
-    for i, letters in enumerate(itertools.product("abcdefg", repeat=3))
-)
-
-
-def test_a_dictionary_is_read_with_its_second_pronunciations():
-    found = spelling.words("read R EH1 D\nread(2) R IY1 D # past\no'clock AH0\n")
-    assert list(found) == ["read"]
-    said = [[spelling.SYMBOLS[i] for i in phones[:-1]] for phones in found["read"]]
-    assert said == [["R", "EH1", "D"], ["R", "IY1", "D"]]
-
-
-def test_of_several_pronunciations_the_nearest_counts():
-    right = spelling.words("read R EH1 D\nread(2) R IY1 D\n")["read"]
-    assert spelling.error_rates([right[1][:-1]], [right]) == (0.0, 0.0)
-    assert spelling.error_rates([right[1][:-2]], [right]) == (1 / 3, 1.0)
-
-
-def test_words_are_split_by_their_hash_alone():
-    found = spelling.words(DICTIONARY)
-    parts, again = spelling.split(found), spelling.split(dict(reversed(found.items())))
-    assert {k: set(v) for k, v in parts.items()} == {k: set(v) for k, v in again.items()}
-    assert sum(map(len, parts.values())) == len(found) == 343
-
-
-def test_the_race_over_real_words_runs(tmp_path, monkeypatch):
-    path = tmp_path / spelling.FILE
-    path.write_text(DICTIONARY)
-    monkeypatch.setattr(spelling, "find", lambda folder: path)
-    trial = races.race_spelling(Run(tmp_path, "test"), ["Transformer", "GRU"], [1e-3, 1e-3], 3, 0)
-    assert trial["marks"] == [1, 2, 3]
-    assert all(len(trial["scores"][name]) == 3 for name in ("Transformer", "GRU"))
-
-
-def test_another_dictionary_is_refused_and_a_missing_one_says_where(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(OSError, match=r"cmudict\.dict.*get it from"):
-        spelling.find(tmp_path)
-    (tmp_path / spelling.FILE).write_text("a AH0\n")
-    with pytest.raises(ValueError, match="is not the dictionary meant"):
-        spelling.find(tmp_path)
 
 
 @pytest.mark.parametrize("peak", [1e-4, 3e-3, 0.03])
@@ -155,9 +94,10 @@ def test_the_best_rate_is_never_at_the_edge_of_what_was_tried(peak):
         tried.append(rate)
         return -abs(torch.tensor(rate / peak).log().item())
 
-    best = races.best_rate(accuracy)
+    best, found = best_rate(accuracy, 2e-3)
     assert min(tried) < best < max(tried)
-    assert 0.5 < best / peak < 2
+    assert sorted(found) == sorted(tried)
+    assert 0.7 < best / peak < 1.42
 
 
 # Dates
@@ -195,7 +135,7 @@ def test_examples_are_dates_or_marked_as_none():
     pairs = dates.examples(dates.split_days()[0], 300, torch.Generator().manual_seed(0))
     targets = [dates.decode(target) for _, target in pairs]
     unreadable = targets.count(dates.UNREADABLE)
-    assert 3 <= unreadable <= 35  # one in twenty is meant
+    assert 12 <= unreadable <= 55  # one in ten is meant
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", t) for t in targets if t != dates.UNREADABLE)
 
 
@@ -247,7 +187,7 @@ def test_a_reading_says_where_the_model_looked(monkeypatch):
     assert (reading.text, reading.answer) == ("mardi 3 juin 2014", "2014-06-03")
     assert reading.weights.shape == (10, len(reading.text))
     assert reading.probability > 0.99
-    assert "2" in reader.heat(reading).plain
+    assert "2" in read.heat(reading).plain
 
 
 def test_the_model_that_was_kept_is_the_model_that_is_recalled(tmp_path):
@@ -257,8 +197,14 @@ def test_the_model_that_was_kept_is_the_model_that_is_recalled(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters()))
 
 
+def test_the_shipped_model_reads_dates_at_once(capsys):
+    assert dates.model_path().stat().st_size < 2**21
+    assert read.main(["mardi 3 juin 2014"]) == 0
+    assert "2014-06-03" in capsys.readouterr().out
+
+
 def test_without_a_trained_model_the_reader_says_what_to_run(tmp_path, capsys):
-    assert reader.main(["3 juin 2014", "--model", str(tmp_path / "none")]) == 1
+    assert read.main(["3 juin 2014", "--model", str(tmp_path / "none")]) == 1
     assert "python -m lessons.transformer" in " ".join(capsys.readouterr().out.split())
 
 

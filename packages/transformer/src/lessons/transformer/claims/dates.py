@@ -6,7 +6,6 @@ Months, weekdays and the order of things are those of the Unicode locale data th
 import dataclasses
 import datetime
 import functools
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -15,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import TransformerConfig
-from .decoding import greedy
-from .model import Transformer
-from .training import LabelSmoothingLoss, average_checkpoints, batch_by_tokens, noam_lr, pad
-from .weights import load, save
+from ..config import TransformerConfig
+from ..decoding import greedy
+from ..model import Transformer
+from ..training import LabelSmoothingLoss, average_checkpoints, batch_by_tokens, noam_lr, pad
+from ..weights import load, save
 
 LOCALES = ("en", "en_GB", "de", "fr", "es", "it", "pt", "nl", "hu")
 # Not "short": 03/06/14 is a day in March in some of these languages and in June in others.
@@ -100,7 +99,7 @@ def examples(
 ) -> list[tuple[list[int], list[int]]]:
     """Draw pairs of ids: a date as written somewhere, and as ISO 8601.
 
-    One in 20 is no date (a part is missing, there is no such day, or its characters are shuffled)
+    One in 10 is no date (a part is missing, there is no such day, or its characters are shuffled)
     and has the target "?": the reader is to say when there is nothing to read.
     """
 
@@ -112,7 +111,7 @@ def examples(
         day = days[draw(len(days))]
         text = write(day, LOCALES[draw(len(LOCALES))], STYLES[draw(len(STYLES))])
         target = day.isoformat()
-        if draw(20) == 0:
+        if draw(10) == 0:
             target = UNREADABLE
             # Without its year, its day or its words; on a day from 32 on; or shuffled.
             lost, new, count = [
@@ -230,29 +229,32 @@ def look(model: Transformer, text: str) -> Reading:
 
 
 def model_path() -> Path:
-    """Return where the trained model is kept: in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "lessons" / "transformer" / "dates.safetensors"
+    """Return where the model lies that a full run trained and this package ships."""
+    return Path(__file__).parents[1] / "model.safetensors"
 
 
 def keep(model: Transformer, path: Path) -> None:
     """Write a trained model, atomically."""
-    save(path, model.state_dict(), {"alphabet": ALPHABET})
+    written_in = "Unicode locale data (CLDR), Unicode License v3; trained by this package"
+    save(path, model.state_dict(), {"alphabet": ALPHABET, "data": written_in})
 
 
 def recall(path: Path) -> Transformer:
     """Return the model that was kept.
 
     Raises:
-        OSError: nothing was kept there; says what to run.
+        OSError: nothing was kept there.
         ValueError: the file is of another version of this package.
     """
     if not path.is_file():
-        raise OSError(f"no trained model at {path}: run `python -m lessons.transformer` first")
+        raise OSError(
+            f"no trained model at {path}: `python -m lessons.transformer --full --claim D1 "
+            "--out FOLDER` trains one"
+        )
     model = Transformer(CONFIG)
     state = load(path)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in state.items()} != wanted:
-        raise ValueError(f"{path} is of another version: `python -m lessons.transformer --fresh`")
+        raise ValueError(f"{path} is of another version of this package")
     model.load_state_dict(state)
     return model.eval()

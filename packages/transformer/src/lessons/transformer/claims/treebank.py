@@ -64,6 +64,12 @@ def treebank(count: int, seed: int, apart_from: Sequence = (), longest: int = 24
     return pairs
 
 
+def corpora(train: int, test: int, seed: int = 1000) -> tuple[list, list]:
+    """Return trees to train on, always the same, and others to test on."""
+    apart = treebank(test, seed)
+    return treebank(train, 0, apart), apart
+
+
 def spans(tree: Sequence[int]) -> Counter:
     """Return a tree's labelled spans; brackets that do not match are left out."""
     found, still_open, position = Counter(), [], 0

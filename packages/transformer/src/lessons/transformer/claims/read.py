@@ -1,4 +1,4 @@
-"""``python -m lessons.transformer read TEXT``: read a date and show where the model looked."""
+"""``python -m lessons.transformer read TEXT``: read a date, show where the model looked; and D1."""
 
 import argparse
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ..lab.figures import BLUE, save_figure
 from . import dates
-from .figures import BLUE, save_figure
 
 
 def main(argv: list[str], console: Console | None = None) -> int:

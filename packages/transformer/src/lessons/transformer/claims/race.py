@@ -1,27 +1,26 @@
-"""What the claims have in common: models side by side on the same batches, and their scores."""
+"""What the experiments have in common: two models on the same batches, and their scores."""
 
-import collections
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
+from ..config import TransformerConfig
+from ..decoding import greedy
+from ..lab.figures import BLUE, RED
+from ..model import Transformer
+from ..training import LabelSmoothingLoss, pad
 from .baseline import RecurrentTranslator
-from .claims import NOT_SEEN, Finding
-from .config import TransformerConfig
-from .decoding import greedy
-from .model import Transformer
-from .training import LabelSmoothingLoss, pad
 
 BOS, EOS = 1, 2
+COLOR = {"Transformer": BLUE, "GRU": RED}
 
 
 def transformer(vocab_size: int, seed: int, **changes) -> Transformer:
-    """Return the Transformer of these experiments: width 64, 4 heads, 2 + 2 layers."""
+    """Return the Transformer of the small experiments: width 64, 4 heads, 2 + 2 layers."""
     sizes: dict[str, Any] = {"d_model": 64, "d_ff": 256, "num_heads": 4, "dropout": 0.0}
     sizes |= {"num_encoder_layers": 2, "num_decoder_layers": 2}
     config = TransformerConfig(vocab_size=vocab_size, **{**sizes, **changes})
@@ -124,16 +123,17 @@ def translations(model: nn.Module, pairs: Sequence, device) -> list[list[int]]:
     longest = max(len(tgt) for _, tgt in pairs) + 5
     for start in range(0, len(pairs), 100):
         src = pad([s for s, _ in pairs[start : start + 100]]).to(device)
-        if isinstance(model, Transformer):
-            rows = greedy(model, src, max_len=longest)
-        else:
-            rows = model.greedy(src, longest)  # type: ignore
-        answers += [row[: row.index(EOS)] if EOS in row else _real(row) for row in rows.tolist()]
+        answers += said(model, src, longest)
     return answers
 
 
-def _real(ids: Sequence[int]) -> list[int]:
-    return [i for i in ids if i]
+def said(model: nn.Module, src: torch.Tensor, longest: int) -> list[list[int]]:
+    """Return what a model says greedily of a batch of sources, without the end mark."""
+    if isinstance(model, Transformer):
+        rows = greedy(model, src, max_len=longest)
+    else:
+        rows = model.greedy(src, longest)  # type: ignore
+    return [row[: row.index(EOS)] if EOS in row else [i for i in row if i] for row in rows.tolist()]
 
 
 def exact_match(answers: Sequence[list[int]], pairs: Sequence) -> float:
@@ -141,62 +141,9 @@ def exact_match(answers: Sequence[list[int]], pairs: Sequence) -> float:
     return sum(a == list(t[:-1]) for a, (_, t) in zip(answers, pairs)) / len(pairs)
 
 
-def bleu(answers: Sequence[list[int]], pairs: Sequence, n: int = 4) -> float:
-    """Return corpus BLEU, 0 to 100: n-gram precisions up to n, one reference, brevity penalty.
-
-    Source: Papineni et al. 2002.
-    """
-    hits, counts = [0] * n, [0] * n
-    said = wanted = 0
-    for answer, (_, tgt) in zip(answers, pairs):
-        reference = list(tgt[:-1])
-        said, wanted = said + len(answer), wanted + len(reference)
-        for k in range(1, n + 1):
-            grams = [
-                collections.Counter(tuple(s[i : i + k]) for i in range(len(s) - k + 1))
-                for s in (answer, reference)
-            ]
-            hits[k - 1] += sum((grams[0] & grams[1]).values())
-            counts[k - 1] += sum(grams[0].values())
-    if 0 in hits:
-        return 0.0
-    precision = sum(math.log(h / c) for h, c in zip(hits, counts)) / n
-    return 100 * math.exp(precision + min(0.0, 1 - wanted / said))
-
-
-def training_flops(model: nn.Module, pairs: Sequence, batch: int, device) -> int:
-    """Count the operations of a training step (a product and a sum are two)."""
-    part = pairs[:batch]
-    src, tgt = pad([s for s, _ in part]).to(device), pad([(BOS, *t) for _, t in part]).to(device)
-    with FlopCounterMode(display=False) as counter:
-        LabelSmoothingLoss(0.0)(model(src, tgt[:, :-1]), tgt[:, 1:]).backward()
-    model.zero_grad()
-    return counter.get_total_flops()
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and its standard error (0 for one value)."""
-    mean = sum(values) / len(values)
-    if len(values) < 2:
-        return mean, 0.0
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return mean, math.sqrt(variance / len(values))
-
-
-def with_error(error: float, count: int, digits: str = ".3f") -> str:
-    """Return the standard error of that many seeds, in words."""
-    return f"standard error {error:{digits}}" if count > 1 else "of one seed"
-
-
-def in_full_run_only(needs: str) -> Finding:
-    """Return what a default run says of a claim that only a full one tests."""
-    return Finding(
-        verdict=NOT_SEEN,
-        ran="Nothing.",
-        measured="0 runs: this claim is tested by a full run only, whose results are committed.",
-        numbers={},
-        between=f"`--full` tests it; it needs {needs}.",
-    )
+def references(pairs: Sequence) -> list[list[int]]:
+    """Return the right answers, without the end mark."""
+    return [list(t[:-1]) for _, t in pairs]
 
 
 def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -204,6 +151,15 @@ def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return [(pair.src, pair.tgt) for pair in corpus]
 
 
-def rotated(tensor: Tensor, places: int) -> Tensor:
-    """Return what stood so many places before, along the last dimension; -1 where nothing did."""
-    return torch.cat([tensor.new_full((*tensor.shape[:-1], places), -1), tensor[..., :-places]], -1)
+def best_rate(score: Callable[[float], float], middle: float) -> tuple[float, dict[float, float]]:
+    """Return the rate of the highest score, on a grid of factors 2, and all that were tried.
+
+    The grid grows until the winner is not at its edge, where it would not have had its best rate.
+    """
+    found = {rate: score(rate) for rate in (middle / 2, middle, 2 * middle)}
+    while True:
+        best = max(found, key=found.__getitem__)
+        if min(found) < best < max(found):
+            return best, found
+        edge = best / 2 if best == min(found) else best * 2
+        found[edge] = score(edge)

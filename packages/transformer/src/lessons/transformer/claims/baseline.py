@@ -4,7 +4,8 @@ After Bahdanau et al. 2015. What does not depend on the step before is computed 
 once: the inputs' projections, the keys, the outputs. What is left is the chain that the paper
 means, one step after the other.
 
-Shapes: B batch, S source length, T target length, E embedding, H decoder state, K key, V words.
+Shapes: B batch, S source length, T target length, E embedding, H decoder state, C memory,
+K key, V words.
 """
 
 import torch
@@ -54,6 +55,10 @@ class RecurrentTranslator(nn.Module):
 
     def forward(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
         """Return the logits (B, T, V) of the token after each target position."""
+        return self.project(self.states(src_BS, tgt_BT))
+
+    def states(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
+        """Return decoder state and context side by side, (B, T, H + C)."""
         memory, state_BH = self._encode(src_BS)
         inputs_BTX = self.embedding_in(self.embedding(tgt_BT))
         states, contexts = [], []
@@ -61,7 +66,11 @@ class RecurrentTranslator(nn.Module):
             state_BH, context_BC = self._step(input_BX, state_BH, memory)
             states.append(state_BH)
             contexts.append(context_BC)
-        return self._project(torch.stack(states, 1), torch.stack(contexts, 1))
+        return torch.cat([torch.stack(states, 1), torch.stack(contexts, 1)], -1)
+
+    def project(self, states_BTX: Tensor) -> Tensor:
+        """Return the logits (…, V) of what ``states`` returned."""
+        return self.output(self.hidden(states_BTX).tanh())
 
     @torch.no_grad()
     def greedy(self, src_BS: Tensor, max_len: int) -> Tensor:
@@ -72,19 +81,23 @@ class RecurrentTranslator(nn.Module):
         while len(ids) < max_len and not done_B.all():
             input_BX = self.embedding_in(self.embedding(token_B))
             state_BH, context_BC = self._step(input_BX, state_BH, memory)
-            token_B = self._project(state_BH, context_BC).argmax(-1).masked_fill(done_B, PAD)
+            logits_BV = self.project(torch.cat([state_BH, context_BC], -1))
+            token_B = logits_BV.argmax(-1).masked_fill(done_B, PAD)
             done_B = done_B | (token_B == EOS)
             ids.append(token_B)
         return torch.stack(ids, 1)
 
     def _encode(self, src_BS):
-        lengths_B = (src_BS != PAD).sum(-1).cpu()
-        packed = nn.utils.rnn.pack_padded_sequence(
-            self.embedding(src_BS), lengths_B, batch_first=True, enforce_sorted=False
-        )
-        memory_BSC, _ = nn.utils.rnn.pad_packed_sequence(
-            self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]
-        )
+        if src_BS.is_meta:  # where operations are counted; there are no lengths there
+            memory_BSC = self.encoder(self.embedding(src_BS))[0]
+        else:
+            lengths_B = (src_BS != PAD).sum(-1).cpu()
+            packed = nn.utils.rnn.pack_padded_sequence(
+                self.embedding(src_BS), lengths_B, batch_first=True, enforce_sorted=False
+            )
+            memory_BSC, _ = nn.utils.rnn.pad_packed_sequence(
+                self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]
+            )
         half = memory_BSC.shape[-1] // 2
         state_BH = self.start(F.pad(memory_BSC[:, 0, half:], (half, 0))).tanh()  # the backward one
         return (memory_BSC, self.key(memory_BSC), src_BS == PAD), state_BH
@@ -99,6 +112,3 @@ class RecurrentTranslator(nn.Module):
         z = (z + z_state).sigmoid()
         n = (n + (r + r_state).sigmoid() * n_state).tanh()
         return n + z * (state_BH - n), context_BC
-
-    def _project(self, state, context):
-        return self.output(self.hidden(torch.cat([state, context], -1)).tanh())

@@ -1,0 +1,61 @@
+"""What is counted: operations, and chains of products."""
+
+import pytest
+import torch
+from torch import nn
+
+from lessons.transformer.claims import costs, graph, translators
+from lessons.transformer.claims.race import recurrent, transformer
+
+
+def test_a_chain_of_products_is_counted():
+    x, w = torch.randn(2, 3, requires_grad=True), torch.randn(3, 3)
+    y = ((x @ w).tanh() @ w + x @ w).sum()
+    assert graph.longest_chain(y) == 2
+    assert graph.shortest_chain(y, x) == 1
+
+
+def test_fused_attention_is_two_products():
+    q = torch.randn(1, 2, 4, 8, requires_grad=True)
+    assert graph.longest_chain(nn.functional.scaled_dot_product_attention(q, q, q).sum()) == 2
+    scores = (q @ q.transpose(-2, -1)).softmax(-1) @ q
+    assert graph.longest_chain(scores.sum()) == 2
+
+
+def test_layers_cost_what_their_matrices_say():
+    n, d = 24, 64
+    assert costs.attend(n, d) == 4 * n * n * d
+    assert costs.attention_layer(n, d) == 8 * n * d * d + 4 * n * n * d
+    for kind, gates in costs.GATES.items():
+        assert costs.recurrence(gates)(n, d) == gates * 4 * n * d * d, kind
+
+
+@pytest.mark.parametrize(("kind", "n", "expected"), [
+    ("attention", 9, 1), ("recurrent", 9, 9), ("convolutions", 9, 8), ("dilated", 9, 4),
+    ("dilated", 8, 3),
+])  # fmt: skip
+def test_paths_from_end_to_end(kind, n, expected):
+    assert costs.steps_between(kind, n) == expected
+
+
+def test_operations_of_the_recurrent_net_are_those_of_its_matrices():
+    v, e, h, c, n, t, b = 50, 8, 6, 10, 7, 5, 3
+    with torch.device("meta"):
+        net = recurrent(v, 0, embedding=e, encoder=h, decoder=c)
+    src, tgt = torch.randint(3, v, (b, n)), torch.randint(3, v, (b, t + 1))
+    encoder = 2 * 3 * h * (e + h) * n + 2 * h * c * n + 2 * h * c / b * b
+    decoder = t * (3 * c * (e + 2 * h + c) + c * c + n * c + n * 2 * h + (c + 2 * h) * e + e * v)
+    found = translators.operations_of(net, src, tgt)
+    assert found == pytest.approx(3 * 2 * b * (encoder + decoder), rel=0.05)
+
+
+def test_operations_of_the_transformer_are_those_of_its_formulas():
+    v, d, n, t, b = 50, 16, 7, 5, 3
+    with torch.device("meta"):
+        net = transformer(v, 0, d_model=d, d_ff=32, num_heads=2)
+    src, tgt = torch.randint(3, v, (b, n)), torch.randint(3, v, (b, t + 1))
+    encoder = 2 * (8 * n * d * d + 4 * n * n * d + 4 * n * d * 32)
+    decoder = 8 * t * d * d + 4 * t * t * d + 4 * t * d * d + 4 * n * d * d + 4 * t * n * d
+    decoder = 2 * (decoder + 4 * t * d * 32)
+    found = translators.operations_of(net, src, tgt)
+    assert found == pytest.approx(3 * b * (encoder + decoder + 2 * t * d * v), rel=0.05)
