@@ -1,20 +1,12 @@
 """The paper's claims, re-tested on made-up cells that touch, and on a real image of nuclei."""
 
-from .comparisons import (
-    augmentation,
-    better_than_windows,
-    border_weights,
-    copies,
-    deformation,
-    real_image,
-)
-from .geometry import (
-    even_is_enough,
-    fewer_operations,
-    initialization,
-    seamless,
-    unit_variance,
-)
+from .borders import border_weights
+from .few_images import augmentation, deformation
+from .initial import initialization, unit_variance
+from .nuclei import real_image
+from .seams import even_is_enough, seamless
+from .skips import copies
+from .windows import better_than_windows, fewer_operations
 
 CLAIMS = [
     augmentation,

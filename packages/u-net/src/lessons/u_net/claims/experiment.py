@@ -10,23 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cells import blur, generate, nuclei
-from .claims import Run
-from .metrics import (
-    Match,
-    boundary_iou,
-    components,
-    iou,
-    match_cells,
-    pixel_error,
-    rand_error,
-)
-from .sizes import valid_sizes
-from .sliding import SlidingWindow, windows_at
-from .tiles import mirror, tile_predict
-from .training import Augmentation, Tiles, fit
-from .unet import PRESETS, UNet, UNetConfig
-from .weighting import separate
+from ..cells import blur, generate, nuclei
+from ..lab.run import Run
+from ..metrics import Match, boundary_iou, components, iou, match_cells, pixel_error, rand_error
+from ..sizes import valid_sizes
+from ..sliding import SlidingWindow, windows_at
+from ..tiles import mirror, tile_predict
+from ..training import Augmentation, Tiles, fit
+from ..unet import PRESETS, UNet, UNetConfig
+from ..weighting import separate
 
 SMALL = PRESETS["unet_small"]
 DEEP = UNetConfig(channels=(8, 16, 32, 64), dropout=0.0)
@@ -38,8 +30,12 @@ def plain(config: UNetConfig) -> UNetConfig:
 
 
 FEW, SIDE = 2, 64  # training images; a tile's output, of images of 128
+
+
 # The paper has 10 and 5 pixels for cells about three times as large as ours.
 ELASTIC, SIGMA, LEARNING_RATE = 6.0, 3.0, 3e-3
+
+
 # With as many windows a step the arithmetic is that of a tile: 36.8 million to 0.96 million.
 WINDOWS = 38
 NONE = Match(0, 0, 0, 0, 0)
