@@ -11,13 +11,13 @@ from lessons.transformer.claims.pieces import EOS, UNKNOWN, Pieces
 HTML = """<html><body><p id="outside">not this</p><div id="DisplayArea"><h1 id="a">The
 title</h1><p id="b">Choose <b>File&nbsp;</b>or <span class="MAC">Cmd</span><span>Ctrl</span>.
 It opens<br> a file.</p><p id="c" class="code">x = 1</p><p>no id</p><p id="b">again</p>
-<ul><li><p id="d">An entry<li><p id="e">without its end</ul></div><p id="f">not this</p></body>"""
+<ul><li><p id="d">An entry</p><li><p id="e">of a list</p></ul></div><p id="f">not this</p></body>"""
 
 
 def test_paragraphs_of_a_page():
     assert manuals.Page(HTML).blocks == {
         "a": "The title", "b": "Choose File or Ctrl. It opens a file.", "d": "An entry",
-        "e": "without its end",
+        "e": "of a list",
     }  # fmt: skip
 
 

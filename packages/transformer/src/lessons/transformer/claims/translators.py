@@ -94,8 +94,8 @@ def batches(run: Run, seed: int):
                    pad([(BOS, *b) for _, b in some]).to(run.device))  # fmt: skip
 
 
-def translator(run: Run, model: str, rate: float, marks: list[int], part: str, seed: int):
-    """Train one translator; return its scores at the marks.
+def translator(run: Run, model: str, rate: float, marks: list[int], seed: int):
+    """Train one translator; return its scores on the test pages at the marks.
 
     The rate rises for 200 steps and falls with the root of the step (eq. 3, its peak tuned): a
     schedule without a horizon, so that one run has several lengths of training.
@@ -108,30 +108,21 @@ def translator(run: Run, model: str, rate: float, marks: list[int], part: str, s
         step_of(net, optimizer, now, *next(source))
         if step in marks:
             spent = time.process_time() - began
-            found.append({"step": step, "seconds": spent, **scores(run, net.eval(), part)})
+            found.append({"step": step, "seconds": spent, **scores(run, net.eval())})
             net.train()
             began = time.process_time() - spent
     return found
 
 
 @torch.no_grad()
-def scores(run: Run, net: Any, part: str) -> dict[str, Any]:
+def scores(run: Run, net: Any) -> dict[str, Any]:
     """Return BLEU, all and by source length, perplexity per piece, and three translations."""
     known = texts(run)
-    pairs, ids, pieces = known["texts"][part], known["ids"][part], known["pieces"]
+    pairs, ids, pieces = known["texts"]["test"], known["ids"]["test"], known["pieces"]
     answers: list[str] = [""] * len(ids)
-    nats = count = 0.0
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i][0]))
-    for start in range(0, len(order), 100):
-        chosen = order[start : start + 100]
+    for chosen in by_length(ids):
         src = pad([ids[i][0] for i in chosen]).to(run.device)
-        tgt = pad([(BOS, *ids[i][1]) for i in chosen]).to(run.device)
-        real = tgt[:, 1:] != 0
-        logits = net.project(states_of(net, src, tgt[:, :-1])[real])
-        nats += float(F.cross_entropy(logits, tgt[:, 1:][real], reduction="sum"))
-        count += int(real.sum())
-        rows = said(net, src, int(1.5 * src.shape[1]) + 10)
-        for i, row in zip(chosen, rows):
+        for i, row in zip(chosen, said(net, src, int(1.5 * src.shape[1]) + 10)):
             answers[i] = pieces.decode(row)
     cut = [(words(a), words(b), len(en.split())) for a, (en, b) in zip(answers, pairs)]
 
@@ -142,13 +133,34 @@ def scores(run: Run, net: Any, part: str) -> dict[str, Any]:
     return {
         "bleu": of(0, 1000),
         "by length": {name: of(low, high) for name, (low, high) in BINS.items()},
-        "nats": nats / count,
+        "nats": nats_of(run, net, ids),
+        "dev nats": nats_of(run, net, known["ids"]["dev"]),
         "brevity": sum(len(a) for a, _, _ in cut) / sum(len(b) for _, b, _ in cut),
         "examples": [answers[i] for i in EXAMPLES if i < len(answers)],
     }
 
 
 EXAMPLES = (40, 300, 700)
+
+
+def by_length(ids) -> list[list[int]]:
+    """Return the sentences' numbers in hundreds of similar length."""
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i][0]))
+    return [order[start : start + 100] for start in range(0, len(order), 100)]
+
+
+@torch.no_grad()
+def nats_of(run: Run, net: Any, ids) -> float:
+    """Return the loss per piece of the translation, without smoothing."""
+    nats = count = 0.0
+    for chosen in by_length(ids):
+        src = pad([ids[i][0] for i in chosen]).to(run.device)
+        tgt = pad([(BOS, *ids[i][1]) for i in chosen]).to(run.device)
+        real = tgt[:, 1:] != 0
+        logits = net.project(states_of(net, src, tgt[:, :-1])[real])
+        nats += float(F.cross_entropy(logits, tgt[:, 1:][real], reduction="sum"))
+        count += int(real.sum())
+    return nats / count
 
 
 def speeds(run: Run, seed: int):
