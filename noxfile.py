@@ -157,22 +157,52 @@ def reproduce(session: nox.Session) -> None:
 
 @nox.session
 def picture(session: nox.Session) -> None:
-    """Draw a real default run as a picture for the README: nox -s picture -- transformer."""
+    """Draw the table of a real default run for the README: nox -s picture -- transformer."""
     slug = session.posargs[0] if session.posargs else "transformer"
     module = slug.replace("-", "_")
     code = f"""
-import pathlib, re, rich.console, lessons.{module}.lab.runner as runner
+import io, json, pathlib, re, sys, xml.etree.ElementTree, rich.console
+from lessons.{module} import claims
+from lessons.{module}.lab import runner
+out = pathlib.Path({session.create_tmp()!r})
+if runner.main(["--out", str(out), "--fresh"]):
+    sys.exit("a claim failed: no picture")
+found = {{r["id"]: r for r in json.loads((out / "claims.json").read_text("utf-8"))["claims"]}}
+# The table alone: neither the progress before it nor the folder's name after it.
 console = rich.console.Console(
-    record=True, width=112, force_terminal=False, color_system="truecolor"
-)  # a terminal would record every move of the progress bars
+    record=True, width=80, color_system="truecolor", file=io.StringIO(), highlight=False
+)
+committed = runner.read_committed(runner.COMMITTED, must=True)
 console.print("[bold]$ python -m lessons.{module}[/]")
-runner.main(["--out", "{session.create_tmp()}", "--fresh"], console)
+runner.show(console, claims.CLAIMS, found, (), committed)
+for line in runner.summary(claims.CLAIMS, found, (), committed):
+    console.print(line)
 svg = console.export_svg(title="lessons.{module}")
 svg = re.sub(r"@font-face {{[^}}]*}}", "", svg)  # it would fetch a font from another host
-svg = re.sub(r"[^\\t\\n\\x20-\\uffff]", "", svg)  # a terminal's signs, which XML does not allow
-pathlib.Path("packages/{slug}/results/run.svg").write_text(svg)
+xml.etree.ElementTree.fromstring(svg)  # browsers show an empty box where it is not well-formed
+pathlib.Path("packages/{slug}/results/run.svg").write_text(svg, encoding="utf-8")
 """
     uv(session, "run", "-q", *ALL, "python", "-c", code, env={"OMP_WAIT_POLICY": "PASSIVE"})
+
+
+@nox.session
+def floor(session: nox.Session) -> None:
+    """Test packages with the oldest of all that they declare: nox -s floor -- adam (all: none)."""
+    for slug in session.posargs or SLUGS:
+        path, folder = ROOT / ".nox" / "floor", FOLDERS[slug]
+        oldest = f"{path}.txt"
+        direct = ["--extra", "test", "--resolution", "lowest-direct", "--python-version", "3.11"]
+        # pytest alone is current: it is no package's matter, and the settings here ask for it.
+        Path(f"{path}.in").write_text("pytest>=9\n")
+        uv(session, "pip", "compile", "-q", f"{folder}/pyproject.toml", *direct, "-o", oldest,
+           "-c", f"{path}.in", "--no-emit-package", f"lessons-{slug}")  # fmt: skip
+        uv(session, "venv", "-q", "--allow-existing", "--python", "3.11", str(path))
+        uv(session, "build", "-q", "--wheel", "--clear", "-o", str(path / "dist"), folder)
+        (wheel,) = (path / "dist").glob("*.whl")
+        uv(session, "pip", "sync", "-q", "--python", str(path), oldest)
+        uv(session, "pip", "install", "-q", "--python", str(path), "--no-deps", str(wheel))
+        pytest = [str(path / "bin" / "python"), "-m", "pytest", "-q", f"{folder}/tests"]
+        session.run(*pytest, env=QUIET, external=True)
 
 
 @nox.session
