@@ -190,6 +190,7 @@ def floor(session: nox.Session) -> None:
     """Test packages with the oldest of all that they declare: nox -s floor -- adam (all: none)."""
     for slug in session.posargs or SLUGS:
         path, folder = ROOT / ".nox" / "floor", FOLDERS[slug]
+        path.parent.mkdir(exist_ok=True)
         oldest = f"{path}.txt"
         direct = ["--extra", "test", "--resolution", "lowest-direct", "--python-version", "3.11"]
         # pytest alone is current: it is no package's matter, and the settings here ask for it.
