@@ -32,8 +32,8 @@ class Adam(torch.optim.Optimizer):
         weight_decay: coefficient of an L2 penalty, added to the gradient; not in the paper.
         amsgrad: never let √v̂ shrink (Reddi et al. 2018); later than the paper.
         foreach: use `adam_foreach_`; None: on CUDA where the fused kernel cannot be used.
-        fused: use `adam_fused_`; None: wherever that can be used. Never for tensors whose parameter,
-            gradient and state differ in strides: the kernel passes over memory in one order.
+        fused: use `adam_fused_`; None: wherever that can be used. Never for tensors whose
+            parameter, gradient and state differ in strides: it passes over memory in one order.
             ``foreach=False, fused=False`` is the readable path.
         maximize: step up the gradient.
         decoupled_weight_decay: decay the weights themselves, as `AdamW` does; later.

@@ -1,6 +1,5 @@
 """§6.1, Fig. 1 left: logistic regression on dense features."""
 
-import math
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from ..lab.claim import Finding, claim
 from ..lab.statistics import every, judge, paired
 from .data import images
-from .training import BATCH, OPTIMIZERS, draw_curves, if_open, ranking, summary, tuned
+from .training import OPTIMIZERS, descend, draw_curves, if_open, race, ranking, tuned
 
 PENALTY = 1e-4  # the paper gives none; with this the minimum, .2655, is near its .26
 NAMES = ("Adam", "SGD, Nesterov", "AdaGrad")
@@ -22,43 +21,23 @@ def penalized(weight, logits, labels):
     return F.cross_entropy(logits, labels) + 0.5 * PENALTY * weight.square().sum()
 
 
-def train_logistic(run, optimizer, lr, decay, seed, count):
-    """Return the training costs (nats) of multi-class logistic regression for ``count`` seeds.
-
-    The runs go side by side, as they are small: each has its own weights and its own order of the
-    images, and no number of one reaches another.
-    """
+def train_logistic(run, optimizer, lr, decay, seed):
+    """Return the training cost (nats) of multi-class logistic regression."""
     x, y = images(run)
-    orders = [torch.Generator().manual_seed(seed + i) for i in range(count)]
-    starts = [0.01 * torch.randn(x.shape[1], 10, generator=order) for order in orders]
-    weight = torch.stack(starts).to(run.device).requires_grad_()
-    bias = weight.new_zeros(count, 1, 10).requires_grad_()
+    model = nn.Linear(x.shape[1], 10, device=run.device)
+    nn.init.normal_(model.weight, std=0.01)
     groups = [
-        {"params": [weight], "weight_decay": PENALTY},  # its gradient is the penalty's
-        {"params": [bias], "weight_decay": 0.0},
+        {"params": [model.weight], "weight_decay": PENALTY},  # its gradient is the penalty's
+        {"params": [model.bias], "weight_decay": 0.0},
     ]
-    opt, t, curves = OPTIMIZERS[optimizer](groups, lr=lr), 0, []
-    for _ in run.track(range(run.pick(test=2, default=45)), f"{optimizer}, α = {lr:g}"):
-        shuffled = torch.stack([torch.randperm(len(x), generator=order) for order in orders])
-        total = weight.new_zeros(count)
-        for indices in shuffled.split(BATCH, dim=1):
-            t += 1
-            for group in opt.param_groups if decay else ():
-                group["lr"] = lr / math.sqrt(t)
-            opt.zero_grad()
-            logits, labels = x[indices] @ weight + bias, y[indices]
-            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-            losses = losses.view(labels.shape).mean(1)
-            losses.sum().backward()
-            opt.step()
-            total += losses.detach()
-        curves.append((total / -(-len(x) // BATCH)).tolist())
+    opt = OPTIMIZERS[optimizer](groups, lr=lr)
+    passes = run.track(range(run.pick(test=2, default=45)), f"{optimizer}, α = {lr:g}")
+    curve = descend(
+        run, opt, lambda i: F.cross_entropy(model(x[i]), y[i]), len(x), passes, decay=decay
+    )
     with torch.no_grad():
-        finals = [penalized(w, x @ w + b, y).item() for w, b in zip(weight, bias)]
-    return [
-        {"final": final if math.isfinite(final) else None, "curve": list(curve)}
-        for final, curve in zip(finals, zip(*curves))
-    ]
+        final = penalized(model.weight, model(x), y).item()
+    return {"final": final if len(curve) == run.pick(test=2, default=45) else None, "curve": curve}
 
 
 def minimum(run):
@@ -85,17 +64,12 @@ def measure(run):
     """Race the three with the paper's decay; AdaGrad once more with that decay on top."""
     digits_rates, mnist_rates = (1.0, 8.0, 1.0), (0.25, 2.0, 0.25)
     rates = run.pick(test=digits_rates, default=digits_rates, full=mnist_rates)
-    seeds = run.pick(test=2, default=3, full=5)
+    seeds = run.pick(test=2, default=3)
     result = {}
     for name, rate in zip(NAMES, rates):
-        # AdaGrad's sum of squares is a decay by 1/√t already (§5).
-        settings = {"optimizer": name, "decay": name != "AdaGrad"}
-        grid = tuned(run, train_logistic, rate, **settings, count=1)
-        runs = run.trial(
-            train_logistic, lr=next(iter(grid)), **settings, seed=run.seed, count=seeds
-        )
-        result[name] = summary(grid, runs)
-    twice = tuned(run, train_logistic, 4 * rates[2], optimizer="AdaGrad", decay=True, count=1)
+        decay = name != "AdaGrad"  # whose sum of squares is a decay by 1/√t already (§5)
+        result |= race(run, train_logistic, {name: rate}, seeds, decay=decay)
+    twice = tuned(run, train_logistic, 4 * rates[2], optimizer="AdaGrad", decay=True)
     return result, next(iter(twice.values())), run.trial(minimum), seeds
 
 
@@ -107,7 +81,8 @@ def described(run, result, twice, least, seeds) -> dict[str, Any]:
         f" α/√t for Adam and SGD; AdaGrad anneals by itself (§5). α tuned for each at full length "
         f"on the first seed, in factors of 2 ({len(result['Adam']['grid'])} to "
         f"{max(len(r['grid']) for r in result.values())} runs each); {seeds} seeds. The measure is "
-        "the training cost, as in the paper, so no data are held back."
+        "the training cost, as in the paper, so no data are held back. An earlier experiment, "
+        "replaced: 20 passes without the penalty, 5 seeds; Adam 0.224, AdaGrad 0.231, SGD 0.250 nats."
     )
     measured = (
         f"Training cost after 45 passes: {ranking(result)}; the minimum is {least:.4f}. With the "

@@ -90,8 +90,7 @@ def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float
     while True:
         for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
             if lr not in costs:
-                found = run.trial(trial, lr=lr, **settings, seed=run.seed)
-                costs[lr] = cost(found[0] if isinstance(found, list) else found)
+                costs[lr] = cost(run.trial(trial, lr=lr, **settings, seed=run.seed))
         winner = min(costs, key=costs.__getitem__)
         if winner == best:
             return dict(sorted(costs.items(), key=lambda item: item[1]))
