@@ -178,9 +178,9 @@ def instability(run):
 
 
 EARLIER = (
-    "An earlier experiment, replaced: the paper's net on 10,000 images for 10 passes, 2 seeds, α in "
-    "factors of 10; for β₂ = .99, .999 and .9999 the best loss was 121.96, 121.97 and 121.98 nats with"
-    " the correction and 121.00, 119.31 and 131.49 without: the best of all had none."
+    "An earlier experiment, replaced: the paper's net on 10,000 images for 10 passes, 2 seeds, α "
+    "in factors of 10; for β₂ = .99, .999 and .9999 the best loss was 121.96, 121.97 and 121.98 "
+    "nats with the correction and 121.00, 119.31 and 131.49 without: the best of all had none."
 )
 
 

@@ -82,7 +82,7 @@ def described(run, result, twice, least, seeds) -> dict[str, Any]:
         f"on the first seed, in factors of 2 ({len(result['Adam']['grid'])} to "
         f"{max(len(r['grid']) for r in result.values())} runs each); {seeds} seeds. The measure is "
         "the training cost, as in the paper, so no data are held back. An earlier experiment, "
-        "replaced: 20 passes without the penalty, 5 seeds; Adam 0.224, AdaGrad 0.231, SGD 0.250 nats."
+        "replaced: 20 passes without the penalty, 5 seeds; Adam 0.224, AdaGrad 0.231, SGD 0.250."
     )
     measured = (
         f"Training cost after 45 passes: {ranking(result)}; the minimum is {least:.4f}. With the "

@@ -90,8 +90,8 @@ def draw_sparse(figure, numbers):
 
 
 EARLIER = (
-    "An earlier experiment, replaced: 10,000 made-up documents, 10 passes, α in factors of 3, 3 seeds;"
-    " with dropout AdaGrad 0.100, Adam 0.104, SGD 0.165 nats."
+    "An earlier experiment, replaced: 10,000 made-up documents, 10 passes, α in factors of 3, 3 "
+    "seeds; with dropout AdaGrad 0.100, Adam 0.104, SGD 0.165 nats."
 )
 BETWEEN = "Sentences of 17 words are sparser than IMDB's reviews of 230, and half as many."
 
