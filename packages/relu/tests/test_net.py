@@ -29,7 +29,7 @@ from lessons.relu import (
     sparsity,
 )
 from lessons.relu.autoencoder import STRATEGIES
-from lessons.relu.replicates import Replicates, batches
+from lessons.relu.claims.replicates import Replicates, batches
 
 
 def make(widths=(5, 8, 7, 3), seed=0, biases=True, **config):

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from .net import DeepRectifierNet
-from .relatives import RescaledSoftplus
+from ..net import DeepRectifierNet
+from ..relatives import RescaledSoftplus
 
 
 class Replicates:
