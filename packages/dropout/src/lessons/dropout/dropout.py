@@ -50,7 +50,13 @@ class MaskFunction(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         """Keep the mask: a byte a number, where a mask of floats has four."""
         ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
         ctx.scale = inputs[2]
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """Return the change of the output with that of x: the map is linear."""
+        return torch.mul(tangents[0], ctx.saved_tensors[0]).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -75,20 +81,20 @@ def keep_mask(
     Args:
         shape: of the mask.
         p: the probability of dropping.
-        device: where.
+        device: where; torch's default by default.
         generator: of the random bits, on that device; torch's own by default.
 
     Returns:
         (*shape), uint8.
     """
-    n, on_cpu = math.prod(shape), torch.device(device or "cpu").type == "cpu"
-    compiled = torch.compiler.is_compiling()  # which cannot trace random_
-    if compiled or not on_cpu or n < MANY or min(p, 1 - p) < 2**-8:
+    device = torch.get_default_device() if device is None else torch.device(device)
+    plain = torch.compiler.is_compiling() or device.type != "cpu"  # what traces knows no random_
+    if plain or (n := math.prod(shape)) < MANY or min(p, 1 - p) < 2**-8:
         mask = torch.empty(shape, dtype=torch.uint8, device=device)
         return mask.bernoulli_(1 - p, generator=generator)
     bits, dtype = (8, torch.int8) if 256 * p % 1 == 0 else (16, torch.int16)
     each = 64 // bits
-    words = torch.empty((n + each - 1) // each, dtype=torch.int64)
+    words = torch.empty((n + each - 1) // each, dtype=torch.int64, device=device)
     words.random_(-(2**63), None, generator=generator)  # all 64 bits
     below = round((1 - p) * 2**bits) - 2 ** (bits - 1)  # the integers are signed
     return (words.view(dtype)[:n] < below).view(torch.uint8).view(shape)
@@ -130,17 +136,21 @@ def dropout(
 
     Source: §4, §5.1, §10.
     """
-    plain = mode == "inverted" and noise == "bernoulli"
-    fast = generator or (x.device.type == "cpu" and x.numel() >= MANY)
-    if plain and torch.compiler.is_compiling() and not (generator or shape):
-        return F.dropout(x, p, training, inplace)  # the compiler draws and multiplies in one pass
-    if plain and not fast and shape is None and x.is_floating_point() and 0 <= p <= 1:
+    # What compiles, exports, maps over cases or differentiates forward (torch.func) knows torch's
+    # draws and not ours; and a size that it may not look at (a dynamic batch) is not looked at.
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    usual = mode == "inverted" and noise == "bernoulli" and generator is None and shape is None
+    usual = usual and x.is_floating_point() and 0 <= p <= 1
+    if usual and (traced or x.device.type != "cpu" or x.numel() < MANY):
         return F.dropout(x, p, training, inplace)
     check(x, p, training, mode, noise, generator, shape)
     if p == 0 or not training:
         unscaled = p == 0 or mode == "inverted" or noise == "gaussian"
         return x if unscaled else x.mul_(1 - p) if inplace else x * (1 - p)
     size = x.shape if shape is None else tuple(shape)
+    if traced and generator is None:
+        factor = torch_factor(x, p, mode, noise, size)
+        return x.mul_(factor) if inplace else x * factor
     if noise == "gaussian":
         factor = torch.empty(size, dtype=x.dtype, device=x.device)
         factor.normal_(1, (p / (1 - p)) ** 0.5, generator=generator)
@@ -151,6 +161,18 @@ def dropout(
         factor = mask.to(x.dtype).mul_(scale)
         return x.mul_(factor) if inplace else x * factor
     return x.mul_(mask).mul_(scale) if inplace else MaskFunction.apply(x, mask, scale)
+
+
+def torch_factor(x: Tensor, p: float, mode: str, noise: str, size: Sequence[int]) -> Tensor:
+    """Draw factors of a size by functions of torch's that know x's transforms and traces."""
+    corner = x.detach()
+    for d, (have, want) in enumerate(zip(x.shape, size)):
+        if want == 1 and have != 1:
+            corner = corner.narrow(d, 0, 1)
+    if noise == "gaussian":
+        return 1 + (p / (1 - p)) ** 0.5 * torch.randn_like(corner)
+    factor = F.dropout(torch.ones_like(corner), p, True)
+    return factor * (1 - p) if mode == "paper" else factor
 
 
 def check(x, p, training, mode, noise, generator, shape) -> None:
@@ -206,11 +228,11 @@ class Dropout(nn.Module):
         """Return the shape of the mask for x; None: x's own."""
         return None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (…) to the same shape."""
         return dropout(
-            x, self.p, self.training, self.inplace, mode=self.mode, noise=self.noise,
-            generator=self.generator, shape=self.mask_shape(x),
+            input, self.p, self.training, self.inplace, mode=self.mode, noise=self.noise,
+            generator=self.generator, shape=self.mask_shape(input),
         )  # fmt: skip
 
     def extra_repr(self) -> str:

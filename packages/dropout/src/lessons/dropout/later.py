@@ -36,7 +36,7 @@ class DropPath(Dropout):
 
     def mask_shape(self, x: Tensor) -> tuple[int, ...]:
         """Return (B, 1, …)."""
-        return (len(x), *(1,) * (x.ndim - 1))
+        return (x.shape[0], *(1,) * (x.ndim - 1))
 
 
 class LockedDropout(Dropout):
@@ -49,7 +49,7 @@ class LockedDropout(Dropout):
         """Return (B, 1, D)."""
         if x.ndim != 3:
             raise ValueError(f"the input must be (B, T, D), its shape is {tuple(x.shape)}")
-        return (len(x), 1, x.shape[2])
+        return (x.shape[0], 1, x.shape[2])
 
 
 def embedding_dropout(

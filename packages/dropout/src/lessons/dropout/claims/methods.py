@@ -37,7 +37,7 @@ FULL_SEEDS = {
 # Each method trains until its validation error no longer falls. In pilots that of a net without
 # dropout did not after ten passes (C1a has one of twice the length beside it); dropout takes more.
 PASSES = {False: 16, True: 50}  # without dropout, with
-CHECK = 32
+CHECK = {"lr": 0.05, "decay": 0.0, "c": None, "narrow": False}  # of 16 and of 32 passes
 COLORS = dict(zip(METHODS, (BLUE, TEAL, AMBER, RED, PURPLE, GREEN)))
 
 
