@@ -178,7 +178,6 @@ def one_head(run: Run) -> Finding:
     "C4b",
     "§3.2.2",
     "A single head cannot attend to two places at once: averaging inhibits it.",
-    draw_heads,
     quotes="Multi-head attention allows the model to jointly attend to information from different "
     "representation subspaces at different positions. With a single attention head, averaging "
     "inhibits this.",
@@ -201,7 +200,6 @@ def averaging(run: Run) -> Finding:
     "C4c",
     "§6.2, Table 3 (A)",
     "Too many heads are worse again.",
-    draw_heads,
     quotes="While single-head attention is 0.9 BLEU worse than the best setting, quality also "
     "drops off with too many heads.",
     asks="As C4a: 32 heads of two dimensions each against eight of eight.",

@@ -141,7 +141,6 @@ def _finding(run: Run, judgement: Judgement, ours: str, text: str, line: float) 
     "C5b",
     "§3.5, Table 3 (E)",
     "Learned positions give nearly identical results.",
-    draw_positions,
     quotes="We also experimented with using learned positional embeddings [9] instead, and found "
     "that the two versions produced nearly identical results",
     asks="Sentences of a made-up language right from end to end, at the lengths trained on, with "
@@ -189,7 +188,6 @@ def extrapolation(run: Run) -> Finding:
     "C5d",
     "§3.5",
     "There sinusoids do better than a learned table.",
-    draw_positions,
     quotes="We chose the sinusoidal version because it may allow the model to extrapolate to "
     "sequence lengths longer than the ones encountered during training.",
     asks="As C5c: the reason for the choice is a comparison, sinusoids against a table whose later "

@@ -87,7 +87,6 @@ def vanishing(run: Run) -> Finding:
     "C3b",
     "§3.2.1",
     "Divided by √d_k, they leave it the same at every width.",
-    draw_scale,
     quotes="To counteract this effect, we scale the dot products by 1/√dk.",
     asks="As C3a, with the scale.",
     holds_if="the 95% interval of the ratio lies within 5% of one",
