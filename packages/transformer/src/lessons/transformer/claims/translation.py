@@ -10,7 +10,7 @@ from ..lab.statistics import Interval, interval, judge, paired, seeds_needed
 from .race import COLOR, best_rate
 from .translators import BINS, speeds, texts, translator
 
-STEPS = (600, 1200, 2400)  # of the GRU: three sizes of training
+STEPS = (400, 800, 1600)  # of the GRU: three sizes of training
 # CPU seconds of a step, GRU over Transformer, in turns on one core (`speeds`, which a full run
 # measures again). Fixed, so that the same seed gives the same numbers.
 TIME_RATIO = 1.15
