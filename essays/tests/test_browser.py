@@ -38,6 +38,7 @@ KINDS = {  # a page of each kind
     "bibliography": "bibliography.html",
 }
 WIDTHS = (1280, 390)
+expect.set_options(timeout=60_000)  # of a machine that has more to do
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -121,7 +121,9 @@ const search = async () => {
     return;
   }
   const results = await look(words);
-  const pages = await Promise.all(results.slice(0, 8).map((result) => result.data()));
+  const pages = await Promise.all(results.slice(0, 16).map((result) => result.data()));
+  const aside = ({ url }) => /(source|claims|answers)\.html$/.test(url); // prose comes first
+  pages.sort((a, b) => aside(a) - aside(b)).splice(8);
   if (mine !== latest) return;
   count.textContent = results.length ? `${results.length} ${results.length === 1 ? "page" : "pages"}` : "Nothing found";
   list.replaceChildren(...pages.map((page) => {
