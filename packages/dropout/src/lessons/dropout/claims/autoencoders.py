@@ -15,6 +15,8 @@ from ..dropout import Dropout
 from ..lab.run import Run
 from .data import sets
 
+# Of first weights: where a pixel never varies they are all that is ever seen of a feature.
+DEVIATION = 0.01
 WINDOW = 7  # a quarter of the image's side
 FEATURES = 49  # drawn of each net
 
@@ -22,15 +24,16 @@ FEATURES = 49  # drawn of each net
 class Coder(nn.Module):
     """An auto-encoder of one layer of rectifiers, some dropped, its output linear."""
 
-    def __init__(self, pixels: int, hidden: int, p: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, pixels: int, hidden: int, p: float, deviation: float, generator: torch.Generator
+    ) -> None:
         super().__init__()
         masks = torch.Generator(generator.device).manual_seed(generator.initial_seed() + 1)
         self.reader, self.writer = nn.Linear(pixels, hidden), nn.Linear(hidden, pixels)
         self.drop = Dropout(p, generator=masks)
         self.to(generator.device)
         with torch.no_grad():
-            for layer, gain in ((self.reader, 2.0), (self.writer, 1.0)):
-                deviation = math.sqrt(gain / layer.in_features)
+            for layer in (self.reader, self.writer):
                 layer.weight.normal_(0, deviation, generator=generator)
                 layer.bias.zero_()
 
@@ -46,7 +49,7 @@ class Coder(nn.Module):
 def train(run: Run, net: Coder, seed: int, watch) -> None:
     """Train by Adam on the squared error, the rate falling to zero; watch(steps) may end it."""
     x = sets(run)["train"][0]
-    passes, batch = run.pick(test=2, default=60, full=20), run.pick(test=50, default=50, full=128)
+    passes, batch = run.pick(test=2, default=60, full=40), run.pick(test=50, default=50, full=128)
     steps = passes * math.ceil(len(x) / batch)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
@@ -111,7 +114,7 @@ def pictures(net: Coder) -> str:
     return base64.b64encode(scaled.round().byte().cpu().numpy().tobytes()).decode()
 
 
-def histories(run: Run, seed: int) -> dict[str, Any]:
+def histories(run: Run, seed: int, deviation: float) -> dict[str, Any]:
     """Train an auto-encoder with dropout and one without, of the same first weights.
 
     Returns for each "end" and "history"; and "equal", the net without dropout when its test error
@@ -121,7 +124,7 @@ def histories(run: Run, seed: int) -> dict[str, Any]:
     hidden = run.pick(test=16, default=64, full=256)
     found: dict[str, Any] = {}
     for name, p in (("with", 0.5), ("without", 0.0)):
-        net = Coder(pixels, hidden, p, torch.Generator(run.device).manual_seed(2 * seed))
+        net = Coder(pixels, hidden, p, deviation, torch.Generator(run.device).manual_seed(2 * seed))
         history: list[dict[str, float]] = []
         due = 1.0
 

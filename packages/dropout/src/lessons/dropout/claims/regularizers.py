@@ -128,7 +128,9 @@ def draw_curves(figure, numbers) -> None:
     quotes="We found that dropout improved generalization performance on all data sets compared "
     "to neural networks that did not use dropout.",
     asks="The test error of one of Fig. 4's six nets, 784-1024-1024-10 with rectifiers, with "
-    "dropout as its only regularizer and with none, each at its own best rate.",
+    "dropout as its only regularizer and with none, each at its own best rate. (An earlier version "
+    "of C1a to C1e, on 1,000 cases, 256 units and 800 updates, had errors of 8.72% without, 9.65 "
+    "with L2, 8.70 with max-norm and 8.57 with dropout: not seen at this scale.)",
     holds_if="the interval of (without − with), in points of error, lies above 0",
     fails_if="it lies below 0",
     paper="1.65–1.82% without, 1.00–1.14% with (Fig. 4)",
