@@ -97,8 +97,8 @@ def draw_mlp(figure, numbers):
 
 EARLIER = (
     "An earlier experiment, replaced: the paper's 784-1000-1000-10 on all 60,000 images for 5 "
-    "passes, α in factors of 3, without AdaDelta, 3 seeds, the cost taken without dropout. Adam was "
-    "lowest, 0.0341 nats; Adam − RMSProp −0.0036 ± 0.0049: undecided as well."
+    "passes, α in factors of 3, without AdaDelta, 3 seeds, the cost taken without dropout. Adam "
+    "was lowest, 0.0341 nats; Adam − RMSProp −0.0036 ± 0.0049: undecided as well."
 )
 BETWEEN = (
     "Fewer images, fewer passes (the paper's curves part after some 20 of 200) and a narrower net."
