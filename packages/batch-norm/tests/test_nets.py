@@ -13,7 +13,7 @@ from lessons.batch_norm import (
     folded,
     mlp_fig1,
 )
-from lessons.batch_norm.mlp import Setting, SideBySide
+from lessons.batch_norm.claims.side_by_side import Setting, SideBySide
 
 
 @pytest.mark.parametrize(("name", "parameters"), [
