@@ -14,7 +14,7 @@ from lessons.layer_norm import (
     LayerNormRNN,
     LayerNormRNNCell,
 )
-from lessons.layer_norm.exact import blank_steps
+from lessons.layer_norm.claims.dynamics import blank_steps
 
 CELLS = [LayerNormRNNCell, LayerNormLSTMCell, LayerNormGRUCell]
 NETWORKS = [LayerNormRNN, LayerNormLSTM, LayerNormGRU]
