@@ -237,8 +237,9 @@ def test_figures_answer_to_pointer_and_keyboard(tab, folder):
         expect(page.locator(".tip")).to_be_hidden()
 
 
-def test_hundred_columns_of_source_fit(tab):
-    page = tab(KINDS["source"])
+@pytest.mark.parametrize("kind", ["source", "experiments"])
+def test_hundred_columns_of_source_fit(tab, kind):
+    page = tab(KINDS[kind])
     wide = page.evaluate(
         """() => { const pre = document.querySelector(".beside pre");
         pre.querySelector("code").textContent = "m".repeat(100);
