@@ -10,10 +10,12 @@ if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.execv(sys.executable, sys.orig_argv)
 
 try:
-    from .runner import main
+    from .lab.runner import main
 
     sys.exit(main(sys.argv[1:]))
 except ModuleNotFoundError as error:
+    if (error.name or "lessons").startswith("lessons"):  # a fault of ours: nothing to install
+        raise
     topic = os.path.basename(os.path.dirname(os.path.abspath(__file__))).replace("_", "-")
     need = f"pip install 'lessons-{topic}[demo]'"
     sys.exit(f"{error.name} is not installed, and this command needs it: {need}")

@@ -2,9 +2,12 @@
 
 import dataclasses
 
-from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import WHAT, learn, lower, mean, percent, standard_error, the_data
-from .figures import BLUE, INK, MUTED
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, INK, MUTED
+from ..lab.statistics import HOLDS, NOT_SEEN
+from .compare import lower, mean, percent, standard_error
+from .data import WHAT, the_data
+from .training import learn
 
 
 def long_run(run) -> dict:
@@ -60,8 +63,9 @@ def ablation(run, variants: dict[str, str], worse: str) -> Finding:
 @claim(
     "C2b",
     "§3.2",
-    "Twice the kernels on two GPUs, in groups, lower the error against a net with half as many on "
-    "one (by 1.7% top-1 on ImageNet).",
+    says="Twice the kernels on two GPUs lower the error against half on one.",
+    asks="Twice the kernels on two GPUs, in groups, lower the error against a net with half as "
+    "many on one (by 1.7% top-1 on ImageNet).",
 )
 def two_gpus(run):
     """Judge against half the kernels, ungrouped."""
@@ -75,8 +79,9 @@ def two_gpus(run):
 @claim(
     "C3a",
     "§3.3",
-    "Local response normalization lowers the error (by 1.4% top-1 on ImageNet; from 13 to 11% on "
-    "CIFAR-10).",
+    says="Local response normalization lowers the error.",
+    asks="Local response normalization lowers the error (by 1.4% top-1 on ImageNet; from 13 to "
+    "11% on CIFAR-10).",
 )
 def normalization(run):
     """Judge against the net without, and against one that is only multiplied by k to the -β.
@@ -95,8 +100,9 @@ def normalization(run):
 @claim(
     "C3b",
     "§3.4",
-    "Pooling that overlaps (3/2) has a lower error than pooling that does not (2/2), with maps of "
-    "the same size (by 0.4% top-1 on ImageNet).",
+    says="Pooling that overlaps has a lower error than pooling that does not.",
+    asks="Pooling that overlaps (3/2) has a lower error than pooling that does not (2/2), with "
+    "maps of the same size (by 0.4% top-1 on ImageNet).",
 )
 def overlapping(run):
     """Judge against 2/2 pooling."""
@@ -128,8 +134,9 @@ def draw_ablations(figure, numbers):
 @claim(
     "C6b",
     "§1, §7",
-    "Depth matters: without any one of the middle layers the error rises (by about 2% top-1).",
-    draw_ablations,
+    says="Depth matters: without any one of the middle layers the error rises.",
+    asks="Depth matters: without any one of the middle layers the error rises (by about 2% top-1).",
+    draw=draw_ablations,
 )
 def depth(run):
     """Judge against nets without layer 3, 4 or 5."""
@@ -146,7 +153,8 @@ def depth(run):
 @claim(
     "C5",
     "§5",
-    "A weight decay of 0.0005 is not merely a regularizer: it reduces the training error.",
+    says="Weight decay is not merely a regularizer: it reduces the training error.",
+    asks="A weight decay of 0.0005 is not merely a regularizer: it reduces the training error.",
 )
 def weight_decay(run):
     """Judge the training loss with and without, after as many steps as in the ablations."""

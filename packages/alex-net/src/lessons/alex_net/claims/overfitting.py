@@ -1,8 +1,11 @@
 """What fights overfitting: crops and flips, colours, dropout, ten crops (§4)."""
 
-from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import WHAT, learn, lower, mean, percent, standard_error, the_data
-from .figures import BLUE, MUTED
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, MUTED
+from ..lab.statistics import HOLDS, NOT_SEEN
+from .compare import lower, mean, percent, standard_error
+from .data import WHAT, the_data
+from .training import learn
 
 
 def overfitting(run, crops: bool, dropout: float, colors: str = "", data: str = "") -> list[dict]:
@@ -53,9 +56,10 @@ def draw_overfitting(figure, numbers):
 @claim(
     "C4a",
     "§4.1, §4.2",
-    "Random crops and reflections, and dropout, each reduce overfitting, without which it is "
+    says="Random crops and reflections, and dropout, each reduce overfitting.",
+    asks="Random crops and reflections, and dropout, each reduce overfitting, without which it is "
     "substantial.",
-    draw_overfitting,
+    draw=draw_overfitting,
 )
 def regularization(run):
     """Judge the test error with crops, with dropout and with both against that with neither."""
@@ -78,7 +82,8 @@ def regularization(run):
 @claim(
     "C4b",
     "§4.1; §6, footnote 5",
-    "The mean prediction for ten crops has a lower error than that for the central one (37.5 "
+    says="Ten crops have a lower error than the central one.",
+    asks="The mean prediction for ten crops has a lower error than that for the central one (37.5 "
     "instead of 39.0%).",
 )
 def ten_crops(run):
@@ -99,8 +104,9 @@ def ten_crops(run):
 @claim(
     "C4c",
     "§4.1",
-    "Shifting an image's colours along their principal components lowers the error (by over 1% "
-    "top-1).",
+    says="Shifting an image's colours along their principal components lowers the error.",
+    asks="Shifting an image's colours along their principal components lowers the error (by over "
+    "1% top-1).",
 )
 def colors(run):
     """Judge on colour images; λ taken on pixels of 0 to 1, and its root as a variant."""
@@ -121,7 +127,12 @@ def colors(run):
     )
 
 
-@claim("C4d", "§4.2", "Dropout roughly doubles the number of iterations required to converge.")
+@claim(
+    "C4d",
+    "§4.2",
+    says="Dropout roughly doubles the number of iterations required to converge.",
+    asks="Dropout roughly doubles the number of iterations required to converge.",
+)
 def dropout_takes_longer(run):
     """Judge the first step at which the training error, without dropout, is at most 25%.
 

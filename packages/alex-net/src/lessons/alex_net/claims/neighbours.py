@@ -1,12 +1,45 @@
-"""The paper's claims, re-tested: its exact statements exactly, the others on small images."""
+"""Which images the last hidden layer holds to be alike (§6.1)."""
 
 import base64
 
 import numpy as np
+import torch
 
-from . import ablation, exact, overfitting, race
-from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import alike, mean, percent
+from ..augment import center_crop
+from ..lab.claim import Finding, claim
+from ..lab.statistics import HOLDS, NOT_SEEN
+from ..retrieval import retrieve
+from .compare import mean, percent
+from .data import CROP
+from .training import fit, prepared
+
+
+def alike(run, **settings):
+    """Return how many of an image's six neighbours are of its class, and some of them (§6.1).
+
+    500 test images are compared with 4,000 training images, in the last hidden layer and in pixels.
+    """
+    net, (x, y, test_x, test_y), std, _ = fit(run, **settings)
+    net.eval()
+    x, y, test_x, test_y = x[:4000], y[:4000], test_x[:500], test_y[:500]
+    pixels = [prepared(center_crop(part, CROP), std) for part in (test_x, x)]
+    with torch.no_grad():
+        layer = [net.features(part, net.fc_names[-2]) for part in pixels]
+    result, picture = {}, []
+    for name, (query, gallery) in {
+        "layer": layer,
+        "pixels": [p.flatten(1) for p in pixels],
+    }.items():
+        found = retrieve(query, gallery).indices
+        result[f"precision_{name}"] = (y[found] == test_y[:, None]).float().mean().item()
+        rows = [torch.cat([test_x[i : i + 1], x[found[i]]]) for i in range(4)]
+        picture.append(torch.stack(rows))  # 4 queries, each with its 6 neighbours
+    pixels = torch.stack(picture)
+    low, high = pixels.aminmax()
+    levels = ((pixels - low) / (high - low) * 255).round().byte()
+    result["picture"] = base64.b64encode(levels.cpu().numpy().tobytes()).decode()
+    result["shape"] = list(levels.shape)
+    return result
 
 
 def draw_neighbours(figure, numbers):
@@ -33,9 +66,10 @@ def draw_neighbours(figure, numbers):
 @claim(
     "C7",
     "§6.1, Fig. 4 right",
-    "The nearest neighbours in the last hidden layer are of one kind, though their pixels are not "
-    "close.",
-    draw_neighbours,
+    says="Neighbours in the last hidden layer are of one kind, their pixels not close.",
+    asks="The nearest neighbours in the last hidden layer are of one kind, though their pixels "
+    "are not close.",
+    draw=draw_neighbours,
 )
 def semantic_neighbours(run):
     """Judge how many of six neighbours are of the query's class, in the layer and in pixels.
@@ -72,12 +106,3 @@ def semantic_neighbours(run):
         numbers=numbers | {key: results[0][key] for key in ("picture", "shape")},
         between="The net has been trained for a moment only.",
     )
-
-
-CLAIMS = [
-    race.relu_is_faster, exact.two_towers, ablation.two_gpus, ablation.normalization,
-    ablation.overlapping, overfitting.regularization, overfitting.ten_crops, overfitting.colors,
-    overfitting.dropout_takes_longer, ablation.weight_decay, exact.one_percent, ablation.depth,
-    semantic_neighbours, exact.printed_sizes, exact.printed_input, exact.printed_crops,
-    exact.printed_colors,
-]  # fmt: skip

@@ -89,5 +89,8 @@ def save_figure(
     svg = re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n {head}", svg, count=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(svg, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(svg, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:  # a full disk leaves nothing behind
+        temporary.unlink(missing_ok=True)

@@ -1,57 +1,21 @@
-"""Claims that a computer decides exactly: what is printed, and what two towers compute."""
+"""What is printed, and a computer decides exactly."""
 
 import dataclasses
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .augment import fit_rgb_pca, preprocess
-from .claims import HOLDS, REFUTED, Finding, claim
-from .net import PAPER, PRESETS, AlexNet, change, map_sizes
-from .towers import TwoTowers
-
-
-@claim(
-    "C2a",
-    "§3.2, §3.5, Fig. 2",
-    "The net is two towers, one on each GPU, which communicate in certain layers only.",
-)
-def two_towers(run):
-    """Compare the towers with grouped convolutions, exactly; count what they exchange."""
-    config = dataclasses.replace(PRESETS["alexnet"], lrn_groups=2, num_classes=1000)
-    if run.scale == "test":
-        config = dataclasses.replace(PRESETS["small"], lrn_groups=2)
-    net = AlexNet(config).eval()
-    towers = TwoTowers(config).copy_from(net).eval()
-    x = 50 * torch.randn(1, 3, config.in_size, config.in_size)
-    with torch.no_grad():
-        want, got = net(x), towers(x)
-        across = AlexNet(dataclasses.replace(config, lrn_groups=1)).eval()
-        across.load_state_dict(net.state_dict())
-        reach = (across.features(x, "conv1") - net.features(x, "conv1")).abs()
-    error = ((got - want).abs().max() / want.abs().max()).item()
-    whole = dataclasses.replace(config, convs=change(config.convs, groups=1))
-    with torch.device("meta"):
-        counts = [sum(p.numel() for p in AlexNet(c).parameters()) for c in (config, whole)]
-        sent = [TwoTowers(c, ("meta", "meta")).exchanged() for c in (config, whole)]
-    touched = (reach.amax((0, 2, 3)) > 0).sum().item()
-    differ = f"differ by {error:.0e} of the largest" if error else "are equal to the last bit"
-    return Finding(
-        HOLDS if error <= 1e-5 else REFUTED,
-        ran="The published net as two towers and as one with grouped convolutions, the same "
-        "weights, one image.",
-        measured=f"Outputs {differ}. {counts[0]:,} parameters instead "
-        f"of {counts[1]:,} ungrouped; each tower sends {sent[0]:,} numbers an image instead of "
-        f"{sent[1]:,}. Normalizing across both GPUs, as the formula has it, would change "
-        f"{touched} of {config.convs[0].kernels} maps of the first layer and be another exchange.",
-        numbers={"error": error, "parameters": counts, "sent": sent, "maps": touched},
-    )
+from ..augment import fit_rgb_pca, preprocess
+from ..lab.claim import Finding, claim
+from ..lab.statistics import HOLDS, REFUTED
+from ..net import PAPER, PRESETS, AlexNet, change, map_sizes
 
 
 @claim(
     "C6a",
     "§1",
-    "Each of the convolutional layers contains no more than 1% of the model's parameters.",
+    says="Each of the convolutional layers contains no more than 1% of the parameters.",
+    asks="Each of the convolutional layers contains no more than 1% of the model's parameters.",
 )
 def one_percent(run):
     """Count, exactly."""
@@ -71,7 +35,12 @@ def one_percent(run):
     )
 
 
-@claim("C8a", "Abstract, §1, Fig. 2", "The net has 60 million parameters and 650,000 neurons.")
+@claim(
+    "C8a",
+    "Abstract, §1, Fig. 2",
+    says="The net has 60 million parameters and 650,000 neurons.",
+    asks="The net has 60 million parameters and 650,000 neurons.",
+)
 def printed_sizes(run):
     """Count, exactly; both are right if they are so to the digits that are printed."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -95,8 +64,9 @@ def printed_sizes(run):
 @claim(
     "C8b",
     "§3.5, Fig. 2",
-    "The first layer filters the 224×224 image with kernels of 11×11 at a stride of 4, and has "
-    "55×55 places.",
+    says="Kernels of 11×11 at a stride of 4 have 55×55 places in 224×224 pixels.",
+    asks="The first layer filters the 224×224 image with kernels of 11×11 at a stride of 4, and "
+    "has 55×55 places.",
 )
 def printed_input(run):
     """Compute the places for 224 pixels, without and with padding, and for 227."""
@@ -118,8 +88,9 @@ def printed_input(run):
 @claim(
     "C8c",
     "§4.1",
-    "Random crops of 224 out of 256 pixels and their reflections increase the training set by a "
-    "factor of 2048.",
+    says="Random crops and reflections increase the training set by a factor of 2048.",
+    asks="Random crops of 224 out of 256 pixels and their reflections increase the training set "
+    "by a factor of 2048.",
 )
 def printed_crops(run):
     """Count the places."""
@@ -136,7 +107,8 @@ def printed_crops(run):
 @claim(
     "C8d",
     "§2, §4.1",
-    "On raw pixels, colours are shifted by principal components times eigenvalues of the RGB "
+    says="Colour shifts along principal components leave an object what it is.",
+    asks="On raw pixels, colours are shifted by principal components times eigenvalues of the RGB "
     "covariance times N(0, 0.1), which leaves an object what it is.",
 )
 def printed_colors(run):

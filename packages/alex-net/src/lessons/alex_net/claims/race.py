@@ -3,12 +3,14 @@
 import torch
 import torch.nn.functional as F
 
-from .augment import center_crop
-from .claims import HOLDS, NOT_SEEN, Finding, claim
-from .experiment import CROP, WHAT, endless, images, mean
-from .figures import BLUE, MUTED, RED
-from .net import AlexNet, AlexNetConfig, Conv
-from .recipe import AlexSGD
+from ..augment import center_crop
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, MUTED, RED
+from ..lab.statistics import HOLDS, NOT_SEEN
+from ..net import AlexNet, AlexNetConfig, Conv
+from ..recipe import AlexSGD
+from .compare import mean
+from .data import CROP, WHAT, endless, images
 
 # §3.1: four layers and no regularization; here three are convolutional, the last has the classes.
 FOUR_LAYERS = tuple(Conv(kernels, 5, padding=2, pool=True) for kernels in (16, 16, 32))
@@ -121,9 +123,10 @@ def draw_race(figure, numbers):
 @claim(
     "C1",
     "§3.1, Fig. 1",
-    "A four-layer convolutional net with ReLUs reaches 25% training error on CIFAR-10 six times "
-    "faster than one with tanh, each with the learning rate that is best for it.",
-    draw_race,
+    says="A net with ReLUs trains six times faster than one with tanh.",
+    asks="A four-layer convolutional net with ReLUs reaches 25% training error on CIFAR-10 six "
+    "times faster than one with tanh, each with the learning rate that is best for it.",
+    draw=draw_race,
 )
 def relu_is_faster(run):
     """Judge by the steps on raw pixels of colour images, which is next to the paper's race.
