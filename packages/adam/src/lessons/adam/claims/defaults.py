@@ -31,16 +31,15 @@ def untuned(run, seeds: int, trial, **settings) -> list[float]:
 )
 def little_tuning(run):
     """Compare the default with the tuned."""
-    mlp, seeds = dropout_network.measure(run)
-    cnn, _ = convolutional.measure(run)
-    found = {}
+    mlp, _ = dropout_network.measure(run)
+    cnn, seeds = convolutional.measure(run)
+    found, size = {}, convolutional.batch(run)
     for name, result, trial, settings in (
         ("network with dropout", mlp, dropout_network.train_mlp, {}),
-        ("convolutional", cnn, convolutional.train_cnn, {"dropout": 0.0}),
+        ("convolutional", cnn, convolutional.train_cnn, {"dropout": 0.0, "batch": size}),
     ):
-        found[name] = ratio(
-            untuned(run, seeds, trial, **settings), result["SGD, Nesterov"]["finals"]
-        )
+        tuned = result["SGD, Nesterov"]["finals"]
+        found[name] = ratio(untuned(run, len(tuned), trial, **settings), tuned)
     regime = run.scale == "paper"
     judged = every([judge(r, below=1, paper_regime=regime) for r in found.values()])
     first, second = (r.text() for r in found.values())
@@ -48,7 +47,8 @@ def little_tuning(run):
     return Finding(
         judged,
         ours=f"default Adam/tuned SGD: {first} (dropout), {second} (convolutional)",
-        ran=f"{dropout_network.described(run, seeds)} {convolutional.described(run, seeds)}",
+        ran=f"{dropout_network.described(run, len(mlp['Adam']['runs']))} "
+        f"{convolutional.described(run, seeds)}",
         measured=f"Default Adam over tuned SGD: {first} with dropout, {second} in the convolutional"
         f" net. Adam's own best α are {best}.",
         numbers={name: [r.mean, r.low, r.high] for name, r in found.items()},
@@ -85,11 +85,11 @@ def annealing(run):
         f"{sum(s[-1] for s in sizes) / len(sizes):.3f} after the last"
         for name, (sizes, _) in found.items()
     )
-    seeds = len(found["dropout"][0])
     return Finding(
         judged,
         ours=f"change {first} (dropout), {second} (convolutional)",
-        ran=f"{dropout_network.described(run, seeds)} {convolutional.described(run, seeds)}",
+        ran=f"{dropout_network.described(run, len(found['dropout'][0]))} "
+        f"{convolutional.described(run, len(found['convolutional'][0]))}",
         measured=f"Mean |m̂/√v̂|, {told}.",
         numbers={name: sizes for name, (sizes, _) in found.items()},
         **if_open(judged, BETWEEN),

@@ -79,8 +79,10 @@ def cost(result: dict[str, Any]) -> float:
     return math.inf if result["final"] is None else result["final"]
 
 
-def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float, float]:
-    """Return the costs at the first seed by step size, the best one first.
+def tuned(
+    run: Run, trial: FunctionType, start: float, tuning: int = 1, **settings
+) -> dict[float, float]:
+    """Return the mean costs at the first ``tuning`` seeds by step size, the best one first.
 
     The grid has a factor of 2 and goes on until the best step size has a worse one on either side:
     an optimizer at the edge of its grid has not been given its best.
@@ -90,7 +92,9 @@ def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float
     while True:
         for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
             if lr not in costs:
-                costs[lr] = cost(run.trial(trial, lr=lr, **settings, seed=run.seed))
+                seeds = run.seeds(tuning)
+                found = [cost(run.trial(trial, lr=lr, **settings, seed=s)) for s in seeds]
+                costs[lr] = sum(found) / tuning
         winner = min(costs, key=costs.__getitem__)
         if winner == best:
             return dict(sorted(costs.items(), key=lambda item: item[1]))
@@ -100,12 +104,17 @@ def tuned(run: Run, trial: FunctionType, start: float, **settings) -> dict[float
 
 
 def race(
-    run: Run, trial: FunctionType, starts: dict[str, float], seeds: int, **settings
+    run: Run,
+    trial: FunctionType,
+    starts: dict[str, float],
+    seeds: int,
+    tuning: int = 1,
+    **settings,
 ) -> dict[str, dict[str, Any]]:
     """Return for each optimizer its tuned step size, its grid, and its runs over the seeds."""
     result: dict[str, dict[str, Any]] = {}
     for name in run.track(list(starts), "optimizers"):
-        grid = tuned(run, trial, starts[name], optimizer=name, **settings)
+        grid = tuned(run, trial, starts[name], tuning, optimizer=name, **settings)
         lr = next(iter(grid))
         runs = [
             run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
