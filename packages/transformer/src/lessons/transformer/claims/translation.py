@@ -8,7 +8,7 @@ from ..lab.figures import MUTED
 from ..lab.run import Run
 from ..lab.statistics import Interval, interval, judge, paired, seeds_needed
 from .race import COLOR, best_rate
-from .translators import BINS, speeds, texts, translator
+from .translators import BINS, EXAMPLES, speeds, texts, translator
 
 STEPS = (400, 800, 1600)  # of the GRU: three sizes of training
 # CPU seconds of a step, GRU over Transformer, in turns on one core (`speeds`, which a full run
@@ -155,8 +155,10 @@ def report(run: Run, basis: str) -> Finding:
             "tried": {n: {f"{r:g}": -v for r, v in t.items()} for n, t in all_of["tried"].items()},
             "difference": {b: [[g.mean, g.low, g.high] for g in gaps[b]] for b in BASES},
             "difference by length": {k: [g.mean, g.low, g.high] for k, g in by_length.items()},
-            "examples": {n: all_of["found"][n][0][steps[n][last]]["examples"] for n in COLOR},
-            "operations": speed["operations"], "sizes": speed["sizes"],
+            "examples": _examples(run, all_of, steps, last), "sizes": speed["sizes"],
+            "GFLOP a step": {n: each / 1e9 for n, each in speed["operations"].items()},
+            "operations, Transformer over GRU": speed["operations"]["Transformer"]
+            / speed["operations"]["GRU"],
             "brevity": {n: interval(values(all_of, n, basis, last, "brevity")).mean
                         for n in COLOR},
             "nats": ended,
@@ -175,6 +177,18 @@ def report(run: Run, basis: str) -> Finding:
         "does one product at a time leaves little to gain by not waiting.",
         would_decide=f"About {seeds_needed(gap, 0.0)} seeds.",
     )  # fmt: skip
+
+
+def _examples(run: Run, contest: dict[str, Any], steps: dict[str, list], size: int) -> list:
+    """Return some sentences as the manual has them and as the first seed's nets translate them."""
+    said = {name: contest["found"][name][0][steps[name][size]]["examples"] for name in COLOR}
+    known = [
+        texts(run)["texts"]["test"][i] for i in EXAMPLES if i < len(texts(run)["texts"]["test"])
+    ]
+    return [
+        {"English": en, "French": fr, **{name: said[name][k] for name in COLOR}}
+        for k, (en, fr) in enumerate(known)
+    ]
 
 
 def _tried(contest: dict[str, Any]) -> str:

@@ -29,13 +29,13 @@ def texts(run: Run) -> dict[str, Any]:
     if run.scale == "test":  # no data: the made-up language
         made = [
             tuple(" ".join(language.WORDS[i] for i in ids[:-1]) for ids in (pair.src, pair.tgt))
-            for pair in language.corpus(120, 0)
+            for pair in language.corpus(60, 0)
         ]
-        parts = {"train": made[:100], "dev": made[100:110], "test": made[110:]}
+        parts = {"train": made[:44], "dev": made[44:48], "test": made[48:]}
     else:
         found = manuals.corpus(run.data)
         parts = {"train": found.train, "dev": found.dev, "test": found.test}
-    size = run.pick(test=150, default=4000)
+    size = run.pick(test=80, default=4000)
     pieces = Pieces((text for pair in parts["train"] for text in pair), size)
     ids = {name: [(pieces.encode(a), pieces.encode(b)) for a, b in pairs]
            for name, pairs in parts.items()}  # fmt: skip
@@ -46,10 +46,10 @@ def texts(run: Run) -> dict[str, Any]:
 
 def make(run: Run, model: str, seed: int) -> nn.Module:
     """Return a translator: both have about 1.9 million weights."""
-    size = len(texts(run)["pieces"])
+    size, width = len(texts(run)["pieces"]), run.pick(test=16, default=128)
     if model == "GRU":
-        return recurrent(size, seed, embedding=128, encoder=128, decoder=256)
-    sizes = {"d_model": 128, "d_ff": 512, "num_encoder_layers": 3, "num_decoder_layers": 3}
+        return recurrent(size, seed, embedding=width, encoder=width, decoder=2 * width)
+    sizes = {"d_model": width, "d_ff": 4 * width, "num_encoder_layers": 3, "num_decoder_layers": 3}
     return transformer(size, seed, **sizes)
 
 
