@@ -190,9 +190,8 @@ def judge(
     if len(given) != 1:
         raise ValueError(f"exactly one of above, below and within is needed, got {given}")
     ((side, line),) = given.items()
-    lower, upper = {
-        "above": (above, math.inf), "below": (-math.inf, below), "within": within,
-    }[side]  # fmt: skip
+    lower = within[0] if within else -math.inf if above is None else above
+    upper = within[1] if within else math.inf if below is None else below
     if not lower < upper:
         raise ValueError(f"within must be (lower, upper), got {within}")
     if lower < interval.low and interval.high < upper:
