@@ -82,7 +82,7 @@ def test_the_papers_own_networks_take_their_first_steps(folder, tmp_path, monkey
     assert len(cnn["curve"]) == 3
     mlp = run.trial(dropout_network.train_mlp, optimizer="Adam", lr=1e-3, seed=0)
     assert mlp["final"] > 0
-    bags = run.trial(sparse.train_bags, optimizer="AdaGrad", lr=0.1, dropout=0.5, batch=4, seed=0)
+    bags = run.trial(sparse.train_bags, optimizer="AdaGrad", lr=0.1, dropout=0.5, seed=0)
     assert bags["final"] == pytest.approx(0.69, abs=0.1)
     vae = run.trial(
         bias_correction.train_vae, net="small", lr=1e-3, beta1=0.9, beta2=0.999, corrected=True,
