@@ -30,7 +30,7 @@ def tune_parser(run: Run, model: str, rate: float, steps: int, seed: int) -> flo
 
 def parse(run: Run, rates: dict[str, float], marks: list[int], seed: int):
     """Train both to write trees as brackets; return labelled F1 and exact trees at the marks."""
-    train, test = treebank.corpora(run.pick(test=50, default=12000), run.pick(test=8, default=500))
+    train, test = treebank.corpora(run.pick(test=50, default=12000), run.pick(test=8, default=300))
     models = {name: make(len(treebank.SYMBOLS), seed) for name, make in MAKE.items()}
 
     def score(model):
@@ -87,7 +87,7 @@ def constituency_parsing(run: Run) -> Finding:
         ours=f"F1 {ends['Transformer'].mean:.1f} against {ends['GRU'].mean:.1f}; difference "
         f"{gaps[-1].text(1)}",
         ran="Sentences of a small grammar (mean 9 words) to linearised trees (mean 26 symbols), "
-        f"12,000 to train, 500 to test; nets of C5, {marks[-1]} batches of 32 in turns, {count} "
+        f"12,000 to train, 300 to test; nets of C5, {marks[-1]} batches of 32 in turns, {count} "
         f"learning rates tried at full length, {len(trials)} seeds. The paper: 40,000 newspaper "
         "sentences, d_model 1024.",
         measured=f"F1 of labelled brackets, Transformer minus GRU: {trend}. Whole trees right "
