@@ -96,6 +96,10 @@ def draw_history(figure, numbers, measures: dict[str, str]) -> None:
                   label="without, at equal error")  # fmt: skip
         axes.invert_xaxis()
         axes.set(xscale="log", xlabel="squared error a test pixel", ylabel=label)
+        ends = [h["error"] for kind in numbers["history"].values() for h in kind[-14:]]
+        ticks = [t for t in (0.1, 0.05, 0.02, 0.01, 0.005, 0.002) if min(ends) < t < max(ends)]
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.set_xticks([], minor=True)
     axes.legend()
 
 

@@ -117,7 +117,7 @@ def draw_curves(figure, numbers) -> None:
     right.set(xlabel="passes", ylabel="NLL (nats)", yscale="log")
     left.axhline(0, color=MUTED, lw=0.6)
     left.legend()
-    right.legend(fontsize=8)
+    right.legend()
 
 
 @claim(

@@ -74,7 +74,7 @@ def draw(figure, numbers) -> None:
     ticks = [t for t in (0, 1, 2, 5, 10, 20, 50, 90) if t <= top]
     axes.set_yticks(ticks, [str(t) for t in ticks])
     axes.set_yticks([], minor=True)
-    axes.legend()
+    axes.legend(loc="upper right")
 
 
 def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:
