@@ -133,7 +133,9 @@ def duration(run: Run) -> Finding:
     said = ", ".join(f"{level} nats {r[0]:.2f}" for level, r in ratios.items()) or "none reached"
     return Finding(
         judged,
-        ours=f"{judged.interval or 'not'} times as many updates to .05 nats",
+        ours=f"{judged.interval} times as many updates to .05 nats"
+        if judged.interval
+        else "0.05 nats not reached by all nets",
         ran=f"{run.pick(test='64-16-16-10', default='64-128-128-10', full='784-400-400-10')} on "
         f"{len(sets(run)['train'][0]):,} cases of {digit_sets(run)}, batches of 100, rate {lr:g}, "
         f"momentum .95; the loss on 5,000 training cases looked at every "
