@@ -41,10 +41,10 @@ def test_the_experiment_decides_and_draws(claim, undisturbed):
     else:
         assert record["verdict"] is None, "demonstrations and errata have no verdict"
     assert record["ran"]
-    assert re.search(r"\d", record["measured"]), "a result has numbers"
-    if not REJUDGE:
-        assert re.search(r"\d", record["ours"]), "a result has numbers"
-        assert len(record["ours"].split()) <= 15
+    shown = [record["measured"]] if REJUDGE else [record["measured"], record["ours"]]
+    for text in shown if claim.kind != "erratum" else ():  # the right value may be a formula
+        assert re.search(r"\d", text), "a result has numbers"
+    assert REJUDGE or 1 <= len(record["ours"].split()) <= 15
     if claim.draw:
         svg = (undisturbed.out / record["figure"]).read_text(encoding="utf-8")
         ET.fromstring(svg)

@@ -172,7 +172,7 @@ def show(
         rows = table.setdefault(claim.kind, [])
         rows.append((claim.id, escape(claim.says), here, kept))
     for kind, rows in table.items():
-        grid = Table(box=box.SIMPLE_HEAD, width=min(WIDTH, console.width), pad_edge=False)
+        grid = Table(box=box.SIMPLE_HEAD, width=min(WIDTH, console.width), padding=(0, 1, 0, 0))
         grid.title, grid.title_justify, grid.title_style = KINDS.get(kind), "left", "bold"
         grid.add_column("", min_width=4)
         grid.add_column("the claim" if kind == "claim" else "", ratio=33)
