@@ -147,6 +147,7 @@ def draw_chains(figure, numbers):
     axes = figure.subplots()
     for name, color in COLOR.items():
         axes.loglog(numbers["lengths"], numbers[name], "o-", color=color, label=name)
+    axes.set_yticks([50, 100, 200, 300], ["50", "100", "200", "300"])
     axes.set_xticks(numbers["lengths"], [str(n) for n in numbers["lengths"]])
     axes.minorticks_off()
     axes.set(xlabel="words of source and of target",
