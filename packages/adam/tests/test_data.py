@@ -78,7 +78,9 @@ def test_the_papers_own_networks_take_their_first_steps(folder, tmp_path, monkey
         monkeypatch.setattr(module, "passes", lambda *_: 3)
     monkeypatch.setattr(bias_correction, "passes", lambda *_: 2)
     run = Run(tmp_path / "out", "paper", data=folder)
-    cnn = run.trial(convolutional.train_cnn, optimizer="Adam", lr=1e-3, dropout=0.5, batch=4, seed=0)
+    cnn = run.trial(
+        convolutional.train_cnn, optimizer="Adam", lr=1e-3, dropout=0.5, batch=4, seed=0
+    )
     assert len(cnn["curve"]) == 3
     mlp = run.trial(dropout_network.train_mlp, optimizer="Adam", lr=1e-3, seed=0)
     assert mlp["final"] > 0
