@@ -181,13 +181,13 @@ def topics_table(root: Path) -> None:
         state = topics.state(root, topic)
         link = f"[{topic.title}](packages/{topic.slug}/README.md)"
         draft, anew = topics.is_draft(root, topic), topics.awaits_judgement(root, topic)
-        title = link if state and not draft else topic.title
+        title = link if state else topic.title
         papers = [f"[{escape(records[key].title)}]({records[key].url})" for key in topic.papers]
         held, size = "to come", ""
         if state:
             held = f"{state.holds} of {state.claims}" if state.claims else "not yet measured"
             held = f"{held} †" if anew else held
-            held = "being written" if draft else held
+            held = "being measured" if draft else held
             size = f"{state.lines} lines, {state.tests} tests"
             earlier |= anew and not draft
         head = f"**{topic.category}**" if topic.category != category else ""

@@ -172,7 +172,7 @@ def report(run: Run, basis: str) -> Finding:
                 for n in COLOR
             },
         },
-        between="A thousandth of the paper's pairs, each seen twice, a thirtieth of its weights, and "
+        between="A thousandth of the paper's pairs, each seen twice; a thirtieth of its weights; "
         "one processor core in place of eight GPUs. The Transformer "
         f"{'gains on' if gap.mean > gaps[basis][last - 1].mean else 'does not gain on'} the GRU "
         "between the second and the third size of training.",
