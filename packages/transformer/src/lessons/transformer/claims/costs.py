@@ -130,7 +130,7 @@ def whole_layers(run: Run) -> Finding:
     holds = all(set(below) <= set(cheaper[kind]) for kind in GATES)
     return Finding(
         judgement=exact(holds),
-        ours="than an LSTM for n < 2d, a GRU for n < d, a plain layer never",
+        ours="cheaper up to n = 2d (LSTM), n = d (GRU), never (plain layer)",
         ran=f"Counted on the meta device, nothing timed; d = {d}, n from {lengths[0]} to "
         f"{lengths[-1]}. Projections of attention 8nd², its two products 4n²d; a plain recurrent "
         "layer 4nd², a GRU 12nd², an LSTM 16nd².",

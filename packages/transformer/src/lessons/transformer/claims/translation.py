@@ -69,7 +69,8 @@ def contest(run: Run) -> dict[str, Any]:
         basis: {"Transformer": [round(ratio * s) for s in sizes], "GRU": list(sizes)}
         for basis, ratio in per_step.items()
     }
-    rates, tried = dict(MIDDLE), {}
+    rates: dict[str, float] = dict(MIDDLE)
+    tried: dict[str, dict[float, float]] = {name: {} for name in COLOR}
     found: dict[str, list[dict[int, Any]]] = {}
     for name in COLOR:
         marks = sorted({step for basis in BASES for step in steps[basis][name]})
