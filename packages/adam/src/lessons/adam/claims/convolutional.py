@@ -103,8 +103,8 @@ def described(run, seeds) -> str:
     return (
         f"{net}, 5x5 convolutions, 3x3 max pooling with stride 2, no dropout, batch {batch(run)} "
         f"(the paper: 128), {passes(run)} passes (the paper: 45); α tuned for each at full length "
-        f"in factors of 2, on {run.pick(test=1, default=1, full=3)} of the {seeds} seeds. The cost is the mean over the last "
-        f"three passes. {EARLIER}"
+        f"in factors of 2, on {run.pick(test=1, default=1, full=3)} of the {seeds} seeds. "
+        f"The cost is the mean over the last three passes. {EARLIER}"
     )
 
 
