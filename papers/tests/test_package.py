@@ -603,12 +603,19 @@ def test_outside_of_a_clone_the_command_says_so(tmp_path, monkeypatch, capsys):
     assert "no papers/papers.bib" in capsys.readouterr().err
 
 
-def test_a_draft_is_tested_but_need_not_be_explained_and_is_not_shown_as_finished(package, root):
+def test_a_draft_is_tested_but_need_not_be_explained_and_is_not_shown_as_finished(
+    package, root, capsys
+):
     path = package / "pyproject.toml"
     path.write_text(path.read_text().replace("[tool.lessons]\n", "[tool.lessons]\ndraft = true\n"))
     shutil.rmtree(package / "results")
     for name in ("README.md", "idea.svg", "tests/test_oracle.py"):
         (package / name).unlink()
+    stale = contract.check(root, [DNN], RECORDS, everything=False)
+    assert [line.split(":")[1].strip() for line in stale] == [
+        "CLAIMS.md", "src/lessons/dnn/claims/committed.json",
+    ]  # fmt: skip
+    assert command("sync", "dnn") == 0  # verdicts of results that are gone go, too
     assert contract.check(root, [DNN], RECORDS, everything=False) == []
     (package / "src" / "lessons" / "dnn" / "lab" / "runner.py").write_text("")
     (found,) = contract.check(root, [DNN], RECORDS, everything=False)

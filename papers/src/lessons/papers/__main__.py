@@ -144,7 +144,10 @@ def sync(args, console: Console, root: Path, chosen: list[Topic], records) -> in
         file = path.relative_to(root)
         try:
             new = text() if path.is_file() or path.name != "README.md" else None
-            if new is not None and readme.write(path, new):
+            if new is None and path.is_file() and path.name != "README.md":
+                path.unlink()  # of results that are gone
+                console.print(f"{file}: removed", highlight=False, soft_wrap=True)
+            elif new is not None and readme.write(path, new):
                 console.print(f"{file}: filled", highlight=False, soft_wrap=True)
         except ValueError as error:
             failed = 1

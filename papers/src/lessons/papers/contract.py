@@ -86,7 +86,11 @@ def problems(
         yield from pdf.problems(package, root, topic, records)
     if isinstance(words, str):
         yield f"src/lessons/{topic.module}/claims", f"cannot be imported: {words}"
-    elif not draft:
+    elif draft:  # what is generated of results that are gone would be shown as theirs
+        for name in ("CLAIMS.md", f"src/lessons/{topic.module}/claims/committed.json"):
+            if (package / name).is_file() and not (package / "results/claims.json").is_file():
+                yield name, f"has no results: python -m lessons.papers sync {topic.slug}"
+    else:
         yield from in_step(package, root, topic, words)
         yield from verdicts.problems(package, words, earlier)
         if not earlier:

@@ -13,7 +13,7 @@ from .training import OPTIMIZERS, descend, draw_curves, if_open, race, ranking, 
 
 PENALTY = 1e-4  # the paper gives none; with this the minimum, .2655, is near its .26
 NAMES = ("Adam", "SGD, Nesterov", "AdaGrad")
-SIMILAR = 0.02  # nats: twice the distance of Adam from SGD in Fig. 1 after 45 passes
+SIMILAR = 0.016  # nats: twice the distance of Adam from SGD in Fig. 1 after 45 passes, .008
 
 
 def penalized(weight, logits, labels):

@@ -27,16 +27,16 @@ def draw_regret(figure, numbers):
     "§4, Thm 4.1, Cor. 4.2",
     quotes="we can show the average regret of Adam converges",
     says="On convex losses Adam's mean regret goes to zero.",
-    asks="R(T)/T on two sequences of linear losses on [−1, 1] that meet the theorem's conditions "
-    "(Reddi, Kale and Kumar 2018): β₁ = 0 with β₂ = 1/10, and β₁ = .9 with β₂ = .99.",
-    holds_if="R(T)/T falls like 1/√T on both: below 0.05 for the first, and Adam nears the best "
-    "point −1 on the second",
-    fails_if="R(T)/T stays above 0.5 on the first, or Adam ends above +0.5 on the second",
+    asks="R(T)/T on a sequence of linear losses on [−1, 1] that meets the theorem's conditions "
+    "(Reddi, Kale and Kumar 2018), with β₁ = 0 and β₂ = 1/10. Beside it one with β₁ = .9 and β₂ = "
+    ".99, which does not meet them to the letter, since there β₁ has to decay.",
+    holds_if="R(T)/T is below 0.05 after 200,000 steps, where 1/√T is 0.002",
+    fails_if="it is not",
     paper="R(T)/T = O(1/√T)",
     draw=draw_regret,
 )
 def theorem(run):
-    """Run the two counterexamples, and AMSGrad beside Adam."""
+    """Run the counterexample, another one beside it, and AMSGrad beside Adam."""
     count = run.pick(test=20_000, default=200_000)
     gradient = rare(3.0, 1.0, 3)
     times = sorted({round(10 ** (k / 20)) for k in range(int(20 * math.log10(count)) + 1)})
@@ -53,7 +53,7 @@ def theorem(run):
     }
     regret, other = numbers["Adam"]["regret"][-1], numbers["AMSGrad"]
     return Finding(
-        exact(regret < 0.05 and second["Adam"] < -0.5),
+        exact(regret < 0.05),
         ours=f"R(T)/T = {regret:.3f} at T = {count:,}",
         ran="Gradients 3, −1, −1 with β₁ = 0, β₂ = 1/10, step .1/√t; and 1010 and then a hundred "
         f"of −10 with β₁ = .9, β₂ = .99, step .5/√t; {count:,} steps from 0.",

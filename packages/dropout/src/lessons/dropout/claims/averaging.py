@@ -73,17 +73,18 @@ def finding(run: Run, judged: Judgement, ours: str, found: dict[str, Any]) -> Fi
 @claim(
     "C6a",
     "§7.5, Fig. 11",
-    "Around 50 sampled nets, averaging becomes as good as scaling the weights.",
+    "Averaging 50 sampled nets is as good as scaling the weights.",
     draw,
     quotes="It can be seen that around k = 50, the Monte-Carlo method becomes as good as the "
     "approximate method.",
     asks="The test error of the mean prediction of 50 thinned nets, a new sample for each case, "
-    "less that of scaled weights. As good: within a standard deviation of a test error, as Fig. "
-    "11 takes it, √(e(1 − e)/n). (An earlier version of C6a and C6b, one claim on nets of 1,000 "
-    "cases, held: 8.51% for 50 nets, 8.55 for scaled weights.)",
+    "less that of scaled weights. As good: within a standard deviation of a test error, √(e(1 − "
+    "e)/n), some .1 points; Fig. 11's own is .018, which takes more nets than are trained here, "
+    "so where averaging becomes as good is drawn and not judged. (An earlier version of C6a and "
+    "C6b, one claim on nets of 1,000 cases, held: 8.51% for 50 nets, 8.55 for scaled weights.)",
     holds_if="the interval of the difference lies within ± that standard deviation",
     fails_if="it lies outside",
-    paper="both 1.07% at k = 50",
+    paper="both 1.05% at k = 50 (read off)",
 )
 def fifty(run: Run) -> Finding:
     """Judge the error of 50 nets against that of scaled weights."""
@@ -107,7 +108,7 @@ def fifty(run: Run) -> Finding:
     holds_if="the interval of (scaled weights − 100 nets) lies between 0 and one standard "
     "deviation of a test error",
     fails_if="it lies outside",
-    paper="about 0.02 points better",
+    paper="about 0.01 points better at k = 100 (read off)",
 )
 def thereafter(run: Run) -> Finding:
     """Judge the lead of 100 nets over scaled weights."""

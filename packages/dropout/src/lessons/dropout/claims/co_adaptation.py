@@ -158,7 +158,8 @@ def features(run: Run) -> Finding:
     asks="How much of what hidden units write into the reconstruction others take back: the mean "
     "of Σⱼ‖hⱼwⱼ‖² over that of ‖Σⱼhⱼwⱼ‖², on test images with nothing dropped. It is 1 where "
     "contributions are orthogonal, below where units help each other, above where they cancel. "
-    "(The first pair of C2a had 0.30 with, 4.6 without, 1.7 at equal error.)",
+    "(The first pair of C2a had 0.30 with, 4.6 without, 1.7 at equal error; the line of a half "
+    "was drawn after it.)",
     holds_if="the interval of the ratio (with / without) lies below ½, at the end of training and "
     "at equal reconstruction error",
     fails_if="one of the two lies above ½",

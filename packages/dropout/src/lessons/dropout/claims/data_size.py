@@ -165,10 +165,9 @@ def extremely_small(run: Run) -> Finding:
     "a point and then declines.",
     asks="The gains of C3a at all six sizes: is the largest somewhere between, and the smallest "
     "and the largest size below it?",
-    holds_if="the largest gain is at none of the ends, and the intervals of its lead over both "
-    "ends lie above 0",
-    fails_if="the interval of the lead over one of the ends lies below 0, or the largest is at an "
-    "end",
+    holds_if="the intervals of the lead of the largest gain between the ends over both ends lie "
+    "above 0",
+    fails_if="one of the two lies below 0",
     paper="largest at 5,000 cases: 1.8 points",
 )
 def sweet_spot(run: Run) -> Finding:

@@ -148,13 +148,15 @@ def duration(run: Run) -> Finding:
     )
 
 
+def updates(run: Run) -> int:
+    """Return how many updates a Boltzmann machine gets."""
+    return run.pick(test=20, default=1500, full=12_000)
+
+
 def boltzmann(run: Run, p: float, seed: int) -> dict[str, Any]:
     """Train an RBM by CD-1 on binary images; return what its hidden units do on test images."""
     x, test = (sets(run)[name][0].gt(0.5).float() for name in ("train", "test"))
-    hidden, steps = (
-        run.pick(test=16, default=64, full=256),
-        run.pick(test=20, default=1500, full=12_000),
-    )
+    hidden, steps = run.pick(test=16, default=64, full=256), updates(run)
     generator = torch.Generator(run.device).manual_seed(seed)
     rbm = DropoutRBM(x.shape[1], hidden, p, generator=generator, device=run.device)
     optimizer = torch.optim.SGD(rbm.parameters(), lr=0.05, momentum=0.9)
@@ -221,7 +223,7 @@ def sparse_machine(run: Run) -> Finding:
         judged,
         ours=f"on {means['without', 'mean']:.0f} → {means['with', 'mean']:.0f}% of the time",
         ran=f"CD-1, {run.pick(test=16, default=64, full=256)} hidden units, half of them dropped, "
-        f"{run.pick(test=20, default=1500, full=6000):,} updates of 100 binary images of "
+        f"{updates(run):,} updates of 100 binary images of "
         f"{digit_sets(run)}, rate .05 falling to zero, momentum .9; {len(seeds)} seeds.",
         measured=f"Mean activation {means['without', 'mean']:.1f}% without, "
         f"{means['with', 'mean']:.1f}% with dropout; share of probabilities below .1: "

@@ -32,7 +32,7 @@ def wavelength(run: Run) -> Finding:
 
 @erratum(
     "E2",
-    "Table 3",
+    "§5.1, Table 3",
     "No single vocabulary gives all of the table's numbers of parameters.",
     quotes="Sentences were encoded using byte-pair encoding [3], which has a shared source-target "
     "vocabulary of about 37000 tokens.",

@@ -90,7 +90,7 @@ def _smoothing(id: str, says: str, what: str, paper: str, more: bool):
         says,
         quotes=SMOOTHING,
         asks=f"The {what} of two nets that differ in label smoothing alone, 0.1 against none, "
-        "trained on few and noisy pairs.",
+        "trained on few and noisy pairs. (The sign was known from an earlier run of these trials.)",
         holds_if=f"the 95% interval of the difference, paired by seed, lies {side} 0",
         fails_if=f"it lies {'below' if more else 'above'} 0",
         paper=paper,
@@ -123,7 +123,7 @@ def smoothing_improves_bleu(run: Run) -> Finding:
     quotes="We further observe in rows (C) and (D) that, as expected, bigger models are better, "
     "and dropout is very helpful in avoiding over-fitting.",
     asks="Perplexity on unseen pairs of two nets that differ in dropout alone, 0.1 against none, "
-    "trained on few and noisy pairs.",
+    "trained on few and noisy pairs. (The sign was known from an earlier run of these trials.)",
     holds_if="the 95% interval of the difference, paired by seed, lies below 0",
     fails_if="it lies above 0",
     paper="4.92 against 5.77 perplexity",
