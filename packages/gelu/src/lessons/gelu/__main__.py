@@ -4,8 +4,10 @@ import os
 import sys
 
 # libgomp's threads spin while they wait, which on a busy machine made small operations up to 100
-# times slower; it reads this variable only when it is loaded, so the process starts once more.
-if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
+# times slower; it reads this variable only when it is loaded, so a run starts once more. A command
+# of the package's own ("read") answers at once, and would only wait twice for torch.
+measures = all(argument.startswith("-") for argument in sys.argv[1:2])
+if measures and sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.execv(sys.executable, sys.orig_argv)
 
