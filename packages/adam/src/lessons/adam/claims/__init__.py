@@ -8,15 +8,22 @@ from .bias_correction import best_settings, instability, never_worse
 from .convolutional import adagrad_is_slow, marginal_improvement, vanishing
 from .defaults import annealing, little_tuning
 from .dropout_network import averaging, best_of_five
-from .logistic import faster_than_adagrad, similar_to_sgd
+from .logistic import faster_than_adagrad, faster_than_plain_adagrad, similar_to_sgd
 from .sparse import adagrad_beats_sgd, adam_keeps_up
-from .steps import adamax_bound, rarely_exceeded, scale_invariance, stated_bounds
+from .steps import (
+    adamax_bound,
+    rarely_exceeded,
+    scale_invariance,
+    stated_bound_otherwise,
+    stated_bound_sparse,
+)
 from .theorem import small_or_near_one, theorem, wrong_beta
 
 CLAIMS = [
     best_of_five,  # C1
     similar_to_sgd,
     faster_than_adagrad,
+    faster_than_plain_adagrad,
     adagrad_beats_sgd,
     adam_keeps_up,
     adagrad_is_slow,
@@ -29,7 +36,8 @@ CLAIMS = [
     theorem,
     scale_invariance,
     rarely_exceeded,
-    stated_bounds,  # C16
+    stated_bound_sparse,  # C16a
+    stated_bound_otherwise,
     adamax_bound,
     annealing,
     averaging,  # C19

@@ -28,8 +28,9 @@ def draw_regret(figure, numbers):
     quotes="we can show the average regret of Adam converges",
     says="On convex losses Adam's mean regret goes to zero.",
     asks="R(T)/T on a sequence of linear losses on [−1, 1] that meets the theorem's conditions "
-    "(Reddi, Kale and Kumar 2018), with β₁ = 0 and β₂ = 1/10. Beside it one with β₁ = .9 and β₂ = "
-    ".99, which does not meet them to the letter, since there β₁ has to decay.",
+    "(Reddi, Kale and Kumar 2018), with β₁ = 0 and β₂ = 1/10. It alone decides. A second sequence, "
+    "with β₁ = .9 and β₂ = .99, shows that usual decay rates do not help; it does not meet the "
+    "theorem to the letter, where β₁ has to decay.",
     holds_if="R(T)/T is below 0.05 after 200,000 steps, where 1/√T is 0.002",
     fails_if="it is not",
     paper="R(T)/T = O(1/√T)",

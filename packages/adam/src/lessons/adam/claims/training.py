@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..lab.figures import AMBER, BLUE, GREEN, PURPLE, RED
+from ..lab.figures import AMBER, BLUE, GREEN, MUTED, PURPLE, RED
 from ..lab.run import Run
 from ..lab.statistics import NOT_SEEN, UNDECIDED, Judgement, interval, seeds_needed
 from ..optimizer import Adam
@@ -22,8 +22,15 @@ OPTIMIZERS: dict[str, Callable] = {
     "RMSProp": torch.optim.RMSprop,
     "AdaDelta": torch.optim.Adadelta,
 }
-COLOR = dict(zip(OPTIMIZERS, (RED, BLUE, GREEN, AMBER, PURPLE)))
+UNDECAYED = "AdaGrad, α constant"  # its growing sum of squares is a decay by 1/√t already (§5)
+COLOR = dict(zip([*OPTIMIZERS, UNDECAYED], (RED, BLUE, GREEN, AMBER, PURPLE, MUTED)))
 BATCH = 128  # §6.1 to §6.3
+APART = 1000  # between a run's first seed and the first of those on which step sizes are tuned
+TUNED = (
+    "α tuned for each at full length, on seeds apart from the judged ones, in factors of 2 until "
+    "the best has a worse one on either side"
+)
+Measure = Callable[[dict[str, Any]], float]
 
 
 def descend(
@@ -80,9 +87,14 @@ def cost(result: dict[str, Any]) -> float:
 
 
 def tuned(
-    run: Run, trial: FunctionType, start: float, tuning: int = 1, **settings
+    run: Run,
+    trial: FunctionType,
+    start: float,
+    tuning: int = 1,
+    measure: Measure = cost,
+    **settings,
 ) -> dict[float, float]:
-    """Return the mean costs at the first ``tuning`` seeds by step size, the best one first.
+    """Return the mean costs at ``tuning`` seeds, none of them judged, by step size, best first.
 
     The grid has a factor of 2 and goes on until the best step size has a worse one on either side:
     an optimizer at the edge of its grid has not been given its best.
@@ -92,8 +104,8 @@ def tuned(
     while True:
         for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
             if lr not in costs:
-                seeds = run.seeds(tuning)
-                found = [cost(run.trial(trial, lr=lr, **settings, seed=s)) for s in seeds]
+                seeds = [APART + seed for seed in run.seeds(tuning)]
+                found = [measure(run.trial(trial, lr=lr, **settings, seed=s)) for s in seeds]
                 costs[lr] = sum(found) / tuning
         winner = min(costs, key=costs.__getitem__)
         if winner == best:
@@ -109,23 +121,29 @@ def race(
     starts: dict[str, float],
     seeds: int,
     tuning: int = 1,
+    measure: Measure = cost,
     **settings,
 ) -> dict[str, dict[str, Any]]:
-    """Return for each optimizer its tuned step size, its grid, and its runs over the seeds."""
+    """Return for each optimizer its tuned step size, its grid, and its runs over the seeds.
+
+    They are tuned for what they are judged by: ``measure`` of what a trial returned.
+    """
     result: dict[str, dict[str, Any]] = {}
     for name in run.track(list(starts), "optimizers"):
-        grid = tuned(run, trial, starts[name], tuning, optimizer=name, **settings)
+        grid = tuned(run, trial, starts[name], tuning, measure, optimizer=name, **settings)
         lr = next(iter(grid))
         runs = [
             run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
         ]
-        result[name] = summary(grid, runs)
+        result[name] = summary(grid, runs, measure)
     return result
 
 
-def summary(grid: dict[float, float], runs: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(
+    grid: dict[float, float], runs: list[dict[str, Any]], measure: Measure = cost
+) -> dict[str, Any]:
     """Return an optimizer's best step size, its costs over the seeds, its grid and its runs."""
-    finals = [cost(r) for r in runs]
+    finals = [measure(r) for r in runs]
     listed = {f"{lr:g}": value for lr, value in grid.items()}
     found = {"lr": next(iter(grid)), "mean": sum(finals) / len(finals), "finals": finals}
     return found | {"grid": listed, "runs": runs}
