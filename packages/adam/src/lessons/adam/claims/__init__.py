@@ -16,6 +16,7 @@ from .steps import (
     scale_invariance,
     stated_bound_otherwise,
     stated_bound_sparse,
+    usual_step,
 )
 from .theorem import small_or_near_one, theorem, wrong_beta
 
@@ -35,7 +36,8 @@ CLAIMS = [
     little_tuning,  # C12
     theorem,
     scale_invariance,
-    rarely_exceeded,
+    rarely_exceeded,  # C15a
+    usual_step,
     stated_bound_sparse,  # C16a
     stated_bound_otherwise,
     adamax_bound,
