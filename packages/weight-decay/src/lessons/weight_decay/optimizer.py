@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, optim
 
 from .decay import check_factor, check_lam, floating, weight_decay_
+from .fused import fit
 
 MODES = ("l2", "decoupled")
 # Whose own weight_decay is λw added to the gradient. Exact types: a subclass may do anything.
@@ -143,12 +144,15 @@ class WeightDecay(optim.Optimizer):
             group["weight_decay"] = now if self.inside else 0.0
             if not self.inside and now:
                 grads += self._decay(group, now)
+        relaid, slow = fit(self.inner)
         try:
             self.inner.step()
         finally:
             for group, lam in zip(self.param_groups, lams):
                 group["weight_decay"] = lam
-            for param, grad in grads:
+            for group in slow:
+                group["fused"] = True
+            for param, grad in reversed(grads + relaid):  # a gradient may have been changed twice
                 param.grad = grad
         return loss
 
