@@ -294,6 +294,28 @@ def test_channels_last_and_checkpointing_change_nothing():
     assert torch.allclose(model(x), last, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "preact_resnet18"])
+def test_checkpointing_moves_the_statistics_once(name):
+    x = images(2, 3, 64, 64)
+    model = randomize(ResNet.from_preset(name, num_classes=5))
+    saving = ResNet.from_preset(name, num_classes=5, grad_checkpointing=True)
+    saving.load_state_dict(model.state_dict())
+    for net in (model, saving):
+        loss = net.train()(x).square().sum()
+        loss.backward(retain_graph=True)
+        loss.backward()
+    for (key, one), other in zip(model.named_buffers(), saving.buffers()):
+        assert torch.equal(one, other), key
+    assert saving.layer1[0].bn1.num_batches_tracked == 1
+
+
+def test_checkpointing_moves_the_statistics_once_when_compiled():
+    saving = ResNet.from_preset("resnet18", layers=(1, 1, 1, 1), grad_checkpointing=True)
+    compiled = torch.compile(saving, fullgraph=True, backend="aot_eager")
+    compiled(images(2, 3, 32, 32)).sum().backward()
+    assert saving.layer1[0].bn1.num_batches_tracked == 1
+
+
 def test_dilation_keeps_the_maps_large_and_the_weights():
     model = ResNet.from_preset("resnet50", dilate=(False, True, True)).eval()
     plain = ResNet.from_preset("resnet50")

@@ -282,6 +282,17 @@ def test_checkpointing_and_channels_last_change_nothing():
     assert torch.allclose(again, model(x), rtol=1e-10, atol=1e-12)
 
 
+def test_checkpointing_moves_the_statistics_once():
+    x = images(2, 1, 64, 64)
+    shape = {"padding": "same", "norm": "batch"}
+    model, saving = net(**shape), net(**shape, grad_checkpointing=True)
+    for m in (model, saving):
+        m.train()(x).square().sum().backward()
+    for (key, one), other in zip(model.named_buffers(), saving.buffers()):
+        assert torch.equal(one, other), key
+    assert saving.down[0].norm1.num_batches_tracked == 1
+
+
 def test_bfloat16_autocast_and_compilation():
     model, x = net(channels=(4, 8, 16)).eval(), images(1, 1, 44, 44)
     with torch.no_grad():

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .blocks import BLOCKS, check_images, initialize
+from .checkpointing import checkpointed
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class ResNet(nn.Module):
         maps = []
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             if self.config.grad_checkpointing and torch.is_grad_enabled():
-                x_BCHW = checkpoint(layer, x_BCHW, use_reentrant=False)
+                x_BCHW = checkpointed(layer, x_BCHW)
             else:
                 x_BCHW = layer(x_BCHW)
             maps.append(x_BCHW)

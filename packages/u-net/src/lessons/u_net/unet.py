@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from .checkpointing import checkpointed
 from .sizes import border, output_size
 
 CHOICES = {
@@ -248,7 +248,7 @@ class UNet(nn.Module):
 
     def _level(self, level: nn.Module, x_BCHW: Tensor) -> Tensor:
         if self.config.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(level, x_BCHW, use_reentrant=False)
+            return checkpointed(level, x_BCHW)
         return level(x_BCHW)
 
 
