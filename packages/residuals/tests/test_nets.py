@@ -250,6 +250,15 @@ def test_zero_initialized_residuals_begin_as_the_shortcuts_alone():
             assert module.bn1.weight.abs().sum() > 0
 
 
+@pytest.mark.parametrize(("name", "last"), [("18", "conv2"), ("50", "conv3")])
+def test_zero_initialized_preactivation_blocks_begin_as_the_identity(name, last):
+    model = ResNet.from_preset(f"preact_resnet{name}", zero_init_residual=True)
+    block, x = model.layer1[-1], images(2, model.layer1[-1].bn1.num_features, 8, 8)
+    assert getattr(block, last).weight.abs().sum() == 0
+    assert block.conv1.weight.abs().sum() > 0
+    assert torch.equal(block(x), x)
+
+
 def test_initialization_has_the_variance_of_the_fan_out():
     torch.manual_seed(0)
     conv = ResNet.from_preset("resnet18").layer4[1].conv2
@@ -411,6 +420,9 @@ def test_the_optimizer_is_the_papers():
         (lambda: ResNet.from_preset("resnet18", groups=2), "groups=1 only, got 2"),
         (lambda: ResNet.from_preset("resnet18", width_per_group=128), "width_per_group=64 only"),
         (lambda: ResNet.from_preset("resnet34", dilate=(False, False, True)), "dilation=1 only"),
+        (lambda: ResNetConfig("basic", (1,) * 4, dilate=(False, False, True)), "dilation=1 only"),
+        (lambda: ResNet.from_preset("resnet18", stride_in_1x1=True), "stride_in_1x1=False only"),
+        (lambda: ResNetConfig(shortcut="D"), "one of A, B, C, got 'D'"),
         (lambda: ZeroPadShortcut(64, 32, 1), "from 64 channels to fewer, 32"),
         (lambda: recipe.learning_rate(100, 100), r"iteration must be in \[0, 100\), got 100"),
         (lambda: ten_crops(torch.zeros(1, 3, 100, 300)), "at least 224 pixels .*got 100 by 300"),

@@ -84,13 +84,13 @@ class BasicBlock(nn.Module):
         stride: of the first convolution.
         option: of the shortcut, "A", "B" or "C".
         residual: False leaves the shortcut out.
-        stride_in_1x1: for `Bottleneck` only; here it changes nothing.
+        stride_in_1x1: must be False.
         groups: must be 1.
         width_per_group: must be 64.
         dilation: must be 1.
 
     Raises:
-        ValueError: groups, width_per_group or dilation ask for what only a bottleneck has.
+        ValueError: one of the last four asks for what only a bottleneck has.
     """
 
     expansion = 1
@@ -100,7 +100,7 @@ class BasicBlock(nn.Module):
         groups=1, width_per_group=64, dilation=1,
     ) -> None:  # fmt: skip
         super().__init__()
-        refuse_bottleneck_options(groups, width_per_group, dilation)
+        refuse_bottleneck_options(stride_in_1x1, groups, width_per_group, dilation)
         self.conv1 = conv3x3(channels, width, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -187,7 +187,7 @@ class PreActBasicBlock(nn.Module):
         groups=1, width_per_group=64, dilation=1,
     ) -> None:  # fmt: skip
         super().__init__()
-        refuse_bottleneck_options(groups, width_per_group, dilation)
+        refuse_bottleneck_options(stride_in_1x1, groups, width_per_group, dilation)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv1 = conv3x3(channels, width, stride)
         self.bn2 = nn.BatchNorm2d(width)
@@ -246,36 +246,18 @@ def close_preactivated(block: PreActBasicBlock | PreActBottleneck, x_BCHW: Tenso
     return y_BDYX + (x_BCHW if block.downsample is None else block.downsample(active_BCHW))
 
 
-def refuse_bottleneck_options(groups: int, width_per_group: int, dilation: int) -> None:
+def refuse_bottleneck_options(
+    stride_in_1x1: bool, groups: int, width_per_group: int, dilation: int
+) -> None:
     """Raise a ValueError for what a basic block does not have."""
     for name, value, only in (
+        ("stride_in_1x1", stride_in_1x1, False),
         ("groups", groups, 1),
         ("width_per_group", width_per_group, 64),
         ("dilation", dilation, 1),
     ):
         if value != only:
             raise ValueError(f"a basic block has {name}={only} only, got {value}; use a bottleneck")
-
-
-def initialize(model: nn.Module, zero_init_residual: bool = False) -> None:
-    """Initialize in place, as the paper's code and torchvision do.
-
-    Args:
-        model: convolutions get He's normal initialization with the fan-out, norms weight 1.
-        zero_init_residual: each block's last norm gets weight 0, so that the net begins as the
-            identity (Goyal et al. 2017); later than the paper.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
-    for module in model.modules() if zero_init_residual else ():
-        if isinstance(module, BasicBlock):
-            nn.init.zeros_(module.bn2.weight)
-        elif isinstance(module, Bottleneck):
-            nn.init.zeros_(module.bn3.weight)
 
 
 def check_images(x: Tensor, channels: int) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .blocks import BLOCKS, check_images, conv3x3, initialize
+from .blocks import BLOCKS, SHORTCUTS, check_images, conv3x3
+from .initial import initialize
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class CifarResNetConfig:
         layers = 9 if self.bottleneck else 6
         if self.depth < layers + 2 or (self.depth - 2) % layers:
             raise ValueError(f"depth must be {layers}n+2, got {self.depth}")
+        if self.shortcut not in SHORTCUTS:
+            wanted = ", ".join(SHORTCUTS)
+            raise ValueError(f"shortcut must be one of {wanted}, got {self.shortcut!r}")
 
 
 CIFAR_PRESETS = {

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .blocks import BLOCKS, check_images, initialize
+from .blocks import BLOCKS, SHORTCUTS, check_images
 from .checkpointing import checkpointed
+from .initial import initialize
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class ResNetConfig:
             raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {self.block!r}")
         if len(self.layers) != 4 or min(self.layers) < 1:
             raise ValueError(f"layers must be four positive numbers of blocks, got {self.layers}")
+        if self.shortcut not in SHORTCUTS:
+            wanted = ", ".join(SHORTCUTS)
+            raise ValueError(f"shortcut must be one of {wanted}, got {self.shortcut!r}")
+        if any(self.dilate) and "basic" in self.block:
+            raise ValueError(f"a basic block has dilation=1 only, got dilate={self.dilate}")
         if not self.residual and self.zero_init_residual:
             raise ValueError("zero_init_residual=True needs residual=True, got a plain net")
 
