@@ -5,9 +5,10 @@ step is said of one implementation, which is not to be had for PyTorch.
 """
 
 from .bias_correction import best_settings, instability, never_worse
-from .convolutional import adagrad_is_slow, marginal_improvement, vanishing
+from .convolutional import adagrad_is_slow, marginal_improvement, rapid_at_first, vanishing
 from .defaults import annealing, little_tuning
 from .dropout_network import averaging, best_of_five
+from .first_moment import first_moment_helps, more_in_cnns
 from .logistic import faster_than_adagrad, faster_than_plain_adagrad, similar_to_sgd
 from .sparse import adagrad_beats_sgd, adam_keeps_up
 from .steps import (
@@ -27,6 +28,7 @@ CLAIMS = [
     faster_than_plain_adagrad,
     adagrad_beats_sgd,
     adam_keeps_up,
+    rapid_at_first,  # C6a
     adagrad_is_slow,
     marginal_improvement,
     vanishing,  # C8
@@ -43,6 +45,8 @@ CLAIMS = [
     adamax_bound,
     annealing,
     averaging,  # C19
+    first_moment_helps,
+    more_in_cnns,
     wrong_beta,
     small_or_near_one,
 ]

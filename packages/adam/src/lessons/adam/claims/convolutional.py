@@ -6,13 +6,13 @@ from torch import nn
 
 from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, MUTED, RED
-from ..lab.statistics import every, interval, judge, ratio
+from ..lab.statistics import every, interval, judge, paired, ratio
 from . import dropout_network
 from .data import pictures
-from .training import OPTIMIZERS, descend, draw_curves, if_open, last, race, ranking
+from .training import OPTIMIZERS, TUNED, descend, draw_curves, if_open, last, race, ranking
 
 EPS = 1e-8  # Algorithm 1
-NAMES = ("Adam", "SGD, Nesterov", "AdaGrad")
+NAMES = ("Adam", "SGD, Nesterov")
 
 
 def passes(run) -> int:
@@ -81,14 +81,22 @@ def train_cnn(run, optimizer, lr, dropout, batch, seed):
     return result | ({"moments": moments, "sizes": sizes} if optimizer == "Adam" else {})
 
 
-def measure(run):
+def settings(run, dropout: float = 0.0) -> dict[str, float]:
+    """Return what all trials share."""
+    return {"batch": batch(run), "dropout": dropout}
+
+
+def tuning(run) -> int:
+    """Return on how many seeds step sizes are tuned: one seed's lowest cost may be luck here."""
+    return run.pick(test=1, default=1, full=3)
+
+
+def measure(run, starts=(("Adam", 1e-3), ("SGD, Nesterov", 8e-3), ("AdaGrad", 0.01))):
     """Race the three optimizers of Fig. 3, without dropout."""
-    starts = dict(zip(NAMES, run.pick(test=(1e-3, 8e-3, 0.01), default=(1e-3, 8e-3, 0.01))))
-    seeds = run.pick(test=2, default=3)
-    settings = {"batch": batch(run), "tuning": run.pick(test=1, default=1, full=3)}
+    seeds = run.pick(test=2, default=3, full=8)
     if run.scale == "paper":  # Fig. 3 has both; the claims are judged without
-        race(run, train_cnn, starts, seeds, **settings, dropout=0.5)
-    return race(run, train_cnn, starts, seeds, **settings, dropout=0.0), seeds
+        race(run, train_cnn, dict(starts), seeds, tuning(run), **settings(run, 0.5))
+    return race(run, train_cnn, dict(starts), seeds, tuning(run), **settings(run)), seeds
 
 
 def described(run, seeds) -> str:
@@ -102,9 +110,8 @@ def described(run, seeds) -> str:
     )
     return (
         f"{net}, 5x5 convolutions, 3x3 max pooling with stride 2, no dropout, batch {batch(run)} "
-        f"(the paper: 128), {passes(run)} passes (the paper: 45); α tuned for each at full length "
-        f"in factors of 2, on {run.pick(test=1, default=1, full=3)} of the {seeds} seeds. "
-        f"The cost is the mean over the last three passes. {EARLIER}"
+        f"(the paper: 128), {passes(run)} passes (the paper: 45); {TUNED}, {tuning(run)} of them; "
+        f"{seeds} seeds. The cost is the mean over the last three passes. {EARLIER}"
     )
 
 
@@ -117,28 +124,65 @@ def draw_cnn(figure, numbers):
 
 EARLIER = (
     "An earlier experiment, replaced: batch 128, 720 steps, α tuned on one seed, 5 seeds; Adam "
-    "0.014 ± 0.016, SGD 0.05 ± 0.13, AdaGrad 0.22 ± 0.10: C6 and C7 undecided, C8 not seen."
+    "0.014 ± 0.016, SGD 0.05 ± 0.13, AdaGrad 0.22 ± 0.10: C6b and C7 undecided, C8 not seen."
 )
 BETWEEN = "Small grey pictures, a twenty-fifth as many and a much smaller net; CIFAR-10 is harder."
 
 
 @claim(
-    "C6",
-    "§6.3, Fig. 3",
+    "C6a",
+    "§6.3, Fig. 3 left",
+    quotes="both Adam and Adagrad make rapid progress lowering the cost in the initial stage of "
+    "the training",
+    says="In a convolutional net Adam and AdaGrad are first ahead of momentum.",
+    asks="The mean training cost in the first pass, less that of SGD with Nesterov momentum, at "
+    "the α that is best after 45 passes. In Fig. 3 AdaGrad is ahead of SGD in the first pass only.",
+    holds_if="the 95% intervals of (Adam − SGD) and of (AdaGrad − SGD) both lie below 0",
+    fails_if="one of them lies above 0",
+    paper="after one pass 1.17 and 1.58 against 2.07 nats (read off)",
+)
+def rapid_at_first(run):
+    """Compare the three in their first pass."""
+    result, seeds = measure(run)
+    at = {n: [r["curve"][0] for r in of["runs"]] for n, of in result.items()}
+    gaps = {n: paired(at[n], at["SGD, Nesterov"]) for n in ("Adam", "AdaGrad")}
+    judged = every([judge(g, below=0, paper_regime=run.scale == "paper") for g in gaps.values()])
+    told = "; ".join(
+        f"in pass {p}: "
+        + ", ".join(
+            f"{n} {sum(r['curve'][p - 1] for r in of['runs']) / seeds:.3f}"
+            for n, of in result.items()
+        )
+        for p in (1, 2, min(3, passes(run)))
+    )
+    return Finding(
+        judged,
+        ours=f"Adam − SGD {gaps['Adam'].text()}, AdaGrad − SGD {gaps['AdaGrad'].text()} nats",
+        ran=described(run, seeds),
+        measured=f"Training cost {told}.",
+        numbers=at,
+        **if_open(judged, BETWEEN),
+    )
+
+
+@claim(
+    "C6b",
+    "§6.3, Fig. 3 right",
     quotes="Adam and SGD eventually converge considerably faster than Adagrad for CNNs",
     says="In a convolutional net Adam and SGD end far below AdaGrad.",
     asks="The training cost after 45 passes: AdaGrad's over that of the worse of Adam and SGD with "
     "Nesterov momentum, seeds paired.",
-    holds_if="the 95% intervals of both ratios lie above 10; in Fig. 3 they are above 1,000",
-    fails_if="one of them lies below 10",
+    holds_if="the 95% intervals of both ratios lie above 35: half of the distance in Fig. 3 on its "
+    "logarithmic scale, where SGD's is 1,200",
+    fails_if="one of them lies below 35",
     paper="about .6 against .0004 and .0005 nats (read off)",
     draw=draw_cnn,
 )
 def adagrad_is_slow(run):
     """Compare AdaGrad with the two others."""
     result, seeds = measure(run)
-    ratios = [ratio(result["AdaGrad"]["finals"], result[name]["finals"]) for name in NAMES[:2]]
-    judged = every([judge(r, above=10, paper_regime=run.scale == "paper") for r in ratios])
+    ratios = [ratio(result["AdaGrad"]["finals"], result[name]["finals"]) for name in NAMES]
+    judged = every([judge(r, above=35, paper_regime=run.scale == "paper") for r in ratios])
     return Finding(
         judged,
         ours=f"AdaGrad/Adam {ratios[0].text()}, AdaGrad/SGD {ratios[1].text()}",
@@ -151,19 +195,20 @@ def adagrad_is_slow(run):
 
 @claim(
     "C7",
-    "§6.3, Fig. 3",
+    "§6.3, Fig. 3 right",
     quotes="Adam shows marginal improvement over SGD with momentum",
-    says="In a convolutional net Adam ends lower than SGD with Nesterov momentum.",
+    says="In a convolutional net Adam ends a little lower than Nesterov momentum.",
     asks="The same runs: the training cost of Adam over that of SGD, seeds paired.",
-    holds_if="the 95% interval of the ratio lies below 1",
-    fails_if="it lies above 1",
+    holds_if="the 95% interval of the ratio lies within 0.5 and 1: an improvement, and one that is "
+    "marginal, as in Fig. 3, where it is .8",
+    fails_if="it lies outside",
     paper="about .0004 against .0005 nats (read off)",
 )
 def marginal_improvement(run):
     """Compare Adam with SGD."""
     result, seeds = measure(run)
     found = ratio(result["Adam"]["finals"], result["SGD, Nesterov"]["finals"])
-    judged = judge(found, below=1, paper_regime=run.scale == "paper")
+    judged = judge(found, within=(0.5, 1), paper_regime=run.scale == "paper")
     return Finding(
         judged,
         ours=f"Adam/SGD: {found.text()}",
@@ -195,7 +240,7 @@ def draw_moments(figure, numbers):
     "dominated by the ε in algorithm 1.",
     says="In a convolutional net √v̂ falls below ε.",
     asks="The share of all parameters for which √v̂ is below ε = 1e-8, after the last pass, Adam at "
-    "its best α.",
+    "its best α. The sentence is about the estimate as a whole, hence about most of its entries.",
     holds_if="the 95% interval of the share lies above one half",
     fails_if="it lies below one half",
     paper="",
