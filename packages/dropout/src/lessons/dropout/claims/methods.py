@@ -32,7 +32,7 @@ GRIDS: dict[str, dict[str, list[float]]] = {
 }
 FULL_SEEDS = {
     "none": 5, "L2": 3, "max-norm": 3,
-    "dropout": 5, "dropout + L2": 3, "dropout + max-norm": 5,
+    "dropout": 5, "dropout + L2": 3, "dropout + max-norm": 3,
 }  # fmt: skip
 # Each method trains until its validation error no longer falls. In pilots that of the plain net did
 # not after ten passes (C1a has one of dropout's length beside it); all others get the same length.
