@@ -1,5 +1,7 @@
 """§6.3, Fig. 3: a convolutional network, and whether v̂ vanishes in it."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -81,7 +83,7 @@ def train_cnn(run, optimizer, lr, dropout, batch, seed):
     return result | ({"moments": moments, "sizes": sizes} if optimizer == "Adam" else {})
 
 
-def settings(run, dropout: float = 0.0) -> dict[str, float]:
+def settings(run, dropout: float = 0.0) -> dict[str, Any]:
     """Return what all trials share."""
     return {"batch": batch(run), "dropout": dropout}
 

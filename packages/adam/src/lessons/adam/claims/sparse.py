@@ -8,7 +8,17 @@ import torch.nn.functional as F
 from ..lab.claim import Finding, claim
 from ..lab.statistics import every, judge, ratio
 from .data import PAD, bags
-from .training import OPTIMIZERS, descend, draw_curves, if_open, last, race, ranking
+from .training import (
+    OPTIMIZERS,
+    TUNED,
+    UNDECAYED,
+    descend,
+    draw_curves,
+    if_open,
+    last,
+    race,
+    ranking,
+)
 
 NAMES = ("Adam", "SGD, Nesterov", "AdaGrad", "RMSProp")
 
@@ -26,7 +36,7 @@ def passes(run, dropout: float) -> int:
     )
 
 
-def train_bags(run, optimizer, lr, dropout, seed):
+def train_bags(run, optimizer, lr, dropout, decay, seed):
     """Return the training cost (nats) of logistic regression on bags of words."""
     x, y, words = bags(run)
     weight = torch.zeros(words + 1, device=run.device, requires_grad=True)
@@ -40,20 +50,27 @@ def train_bags(run, optimizer, lr, dropout, seed):
 
     count = passes(run, dropout)
     track = run.track(range(count), f"{optimizer}, α = {lr:g}")
-    decay = optimizer != "AdaGrad"  # whose sum of squares is a decay by 1/√t already (§5)
     curve = descend(run, opt, loss, len(x), track, decay=decay)
     return {"final": last(curve, count, of=run.pick(test=1, default=5)), "curve": curve}
 
 
 def measure(run):
-    """Race four optimizers with and without dropout on the features."""
+    """Race four optimizers with and without dropout; AdaGrad once more without α/√t."""
     seeds = run.pick(test=2, default=3, full=5)
-    desk = ((0.25, 8.0, 0.5, 0.0625), (0.5, 32.0, 4.0, 0.125))
-    full = ((0.25, 8.0, 0.25, 0.0625), (16.0, 128.0, 16.0, 0.25))
-    with_, without = run.pick(test=desk, default=desk, full=full)
-    noisy = race(run, train_bags, dict(zip(NAMES, with_)), seeds, dropout=0.5)
-    plain = race(run, train_bags, dict(zip(NAMES, without)), seeds, dropout=0.0)
-    return noisy, plain, seeds
+    desk = ((0.25, 8.0, 4.0, 0.0625, 0.5), (0.5, 32.0, 16.0, 0.125, 4.0))
+    full = ((0.25, 8.0, 4.0, 0.0625, 0.25), (16.0, 128.0, 64.0, 0.25, 16.0))
+    results = []
+    for (*starts, constant), dropout in zip(run.pick(test=desk, default=desk, full=full), (0.5, 0)):
+        settings: dict[str, Any] = {"dropout": float(dropout)}
+        result = race(run, train_bags, dict(zip(NAMES, starts)), seeds, decay=True, **settings)
+        alone = race(run, train_bags, {"AdaGrad": constant}, seeds, decay=False, **settings)
+        results.append(result | {UNDECAYED: alone["AdaGrad"]})
+    return *results, seeds
+
+
+def adagrad(result) -> str:
+    """Return under which of the two readings AdaGrad's cost on the tuning seed is lower."""
+    return min(("AdaGrad", UNDECAYED), key=lambda name: min(result[name]["grid"].values()))
 
 
 def described(run, noisy, plain, seeds) -> dict[str, Any]:
@@ -66,12 +83,16 @@ def described(run, noisy, plain, seeds) -> dict[str, Any]:
     )
     ran = (
         f"Logistic regression on {data}, the 10,000 most frequent words as 0 or 1, batch 128, "
-        f"{passes(run, 0.5)} passes (without dropout {passes(run, 0.0)}), α/√t for all but "
-        f"AdaGrad; α tuned for each at full length in factors of 2 on the first seed; {seeds} "
-        "seeds. The cost is the mean over the batches of the last five passes, with the noise that "
-        f"the objective has. The paper has IMDB and 175 passes. {EARLIER}"
+        f"{passes(run, 0.5)} passes (without dropout {passes(run, 0.0)}), α/√t for all, as §6.1 has"
+        " it, and AdaGrad also with a constant α, since by §5 it has that decay already; judged is "
+        f"the one of the two that is better on the tuning seed; {TUNED}; {seeds} seeds. The cost is"
+        " the mean over the batches of the last five passes, with the noise that the objective "
+        f"has. The paper has IMDB and 175 passes. {EARLIER}"
     )
-    measured = f"With dropout: {ranking(noisy)}. Without: {ranking(plain)}."
+    measured = (
+        f"With dropout: {ranking(noisy)}. Without: {ranking(plain)}. Judged: {adagrad(noisy)}, "
+        f"and without dropout {adagrad(plain)}."
+    )
     return {"ran": ran, "measured": measured}
 
 
@@ -92,8 +113,9 @@ def draw_sparse(figure, numbers):
 
 
 EARLIER = (
-    "An earlier experiment, replaced: 10,000 made-up documents, 10 passes, α in factors of 3, 3 "
-    "seeds; with dropout AdaGrad 0.100, Adam 0.104, SGD 0.165 nats."
+    "Earlier experiments, replaced: 10,000 made-up documents, 10 passes, α in factors of 3, 3 "
+    "seeds; with dropout AdaGrad 0.100, Adam 0.104, SGD 0.165 nats. Then these data, AdaGrad with "
+    "constant α only, α tuned on a judged seed: C4 not seen, C5a held."
 )
 BETWEEN = "Sentences of 17 words are sparser than IMDB's reviews of 230, and half as many."
 
@@ -107,7 +129,7 @@ BETWEEN = "Sentences of 17 words are sparser than IMDB's reviews of 230, and hal
     asks="Logistic regression on bags of words, with half of them dropped and without: the training"
     " cost of SGD over AdaGrad's, seeds paired.",
     holds_if="the 95% intervals of the ratio, with dropout and without, lie above 1.2: half of the "
-    "margin in Fig. 1, where it is 1.4",
+    "margin in Fig. 1 on a logarithmic scale, where it is 1.4",
     fails_if="one of them lies below",
     paper="about .35 against .247 nats (read off)",
     draw=draw_sparse,
@@ -115,7 +137,7 @@ BETWEEN = "Sentences of 17 words are sparser than IMDB's reviews of 230, and hal
 def adagrad_beats_sgd(run):
     """Compare SGD with AdaGrad."""
     noisy, plain, seeds = measure(run)
-    ratios = [ratio(r["SGD, Nesterov"]["finals"], r["AdaGrad"]["finals"]) for r in (noisy, plain)]
+    ratios = [ratio(r["SGD, Nesterov"]["finals"], r[adagrad(r)]["finals"]) for r in (noisy, plain)]
     judged = every([judge(r, above=1.2, paper_regime=run.scale == "paper") for r in ratios])
     texts = described(run, noisy, plain, seeds)
     texts["measured"] += f" SGD over AdaGrad with dropout: {trend(noisy)} passes."
@@ -130,38 +152,67 @@ def adagrad_beats_sgd(run):
 
 def trend(result) -> str:
     """Return the ratio of SGD to AdaGrad after a quarter, a half and all of the passes."""
-    names = ("SGD, Nesterov", "AdaGrad")
-    curves = {name: [r["curve"] for r in result[name]["runs"]] for name in names}
-    count = len(curves["AdaGrad"][0])
-    told = []
+    names = ("SGD, Nesterov", adagrad(result))
+    curves = [[r["curve"] for r in result[name]["runs"]] for name in names]
+    count, told = len(curves[0][0]), []
     for at in sorted({max(1, count // 4), max(1, count // 2), count}):
-        sgd, adagrad = ([sum(c[max(0, at - 5) : at]) for c in of] for of in curves.values())
-        told.append(f"{ratio(sgd, adagrad).text()} after {at}")
+        sums = ([sum(c[max(0, at - 5) : at]) for c in of] for of in curves)
+        told.append(f"{ratio(*sums).text()} after {at}")
     return ", ".join(told)
 
 
 @claim(
-    "C5",
+    "C5a",
     "§6.1, Fig. 1 right",
     quotes="Adam converges as fast as Adagrad.",
     says="On sparse features Adam ends as low as AdaGrad.",
     asks="The same runs with dropout, which Fig. 1 shows: the training cost of Adam over AdaGrad's,"
     " seeds paired.",
-    holds_if="the 95% interval of the ratio lies below 1.05; in Fig. 1 the curves are within 2%",
+    holds_if="the 95% interval of the ratio lies below 1.05, where RMSProp is in Fig. 1, of which "
+    "the paper does not say it",
     fails_if="it lies above 1.05",
     paper="about .243 against .247 nats (read off)",
 )
 def adam_keeps_up(run):
     """Compare Adam with AdaGrad."""
     noisy, plain, seeds = measure(run)
-    found = ratio(noisy["Adam"]["finals"], noisy["AdaGrad"]["finals"])
-    judged = judge(found, below=1.05, paper_regime=run.scale == "paper")
-    other = ratio(plain["Adam"]["finals"], plain["AdaGrad"]["finals"])
+    with_, without = (ratio(r["Adam"]["finals"], r[adagrad(r)]["finals"]) for r in (noisy, plain))
+    judged = judge(with_, below=1.05, paper_regime=run.scale == "paper")
     texts = described(run, noisy, plain, seeds)
-    texts["measured"] += f" Adam over AdaGrad without dropout: {other.text()}."
+    texts["measured"] += f" Adam over AdaGrad without dropout: {without.text()}."
     return Finding(
         judged,
-        ours=f"Adam/AdaGrad: {found.text()}",
+        ours=f"Adam/AdaGrad: {with_.text()}",
+        numbers={"dropout": noisy, "plain": plain},
+        **texts,
+        **if_open(judged, BETWEEN),
+    )
+
+
+@claim(
+    "C5b",
+    "§6.1, Fig. 1 right",
+    quotes="Adam can take advantage of sparse features and obtain faster convergence rate than "
+    "normal SGD with momentum.",
+    says="On sparse features Adam ends lower than Nesterov momentum.",
+    asks="The same runs with dropout: the training cost of SGD over Adam's, seeds paired. The "
+    "sentence has no 'large margin'.",
+    holds_if="the 95% interval of the ratio lies above 1",
+    fails_if="it lies below 1",
+    paper="about .35 against .243 nats (read off)",
+)
+def adam_beats_sgd(run):
+    """Compare SGD with Adam."""
+    noisy, plain, seeds = measure(run)
+    pair = ("SGD, Nesterov", "Adam")
+    found = ratio(*(noisy[name]["finals"] for name in pair))
+    judged = judge(found, above=1, paper_regime=run.scale == "paper")
+    means = [[sum(r["curve"]) / len(r["curve"]) for r in noisy[name]["runs"]] for name in pair]
+    texts = described(run, noisy, plain, seeds)
+    texts["measured"] += f" SGD over Adam in the mean of all passes: {ratio(*means).text()}."
+    return Finding(
+        judged,
+        ours=f"SGD/Adam: {found.text()}",
         numbers={"dropout": noisy, "plain": plain},
         **texts,
         **if_open(judged, BETWEEN),
