@@ -4,13 +4,13 @@ Not among them is the sum-of-functions optimizer of §6.2 and Fig. 2b: what is s
 step is said of one implementation, which is not to be had for PyTorch.
 """
 
-from .bias_correction import best_settings, instability, never_worse
+from .bias_correction import best_settings, instability, never_worse, towards_the_end
 from .convolutional import adagrad_is_slow, marginal_improvement, rapid_at_first, vanishing
 from .defaults import annealing, little_tuning
 from .dropout_network import averaging, best_of_five
 from .first_moment import first_moment_helps, more_in_cnns
 from .logistic import faster_than_adagrad, faster_than_plain_adagrad, similar_to_sgd
-from .sparse import adagrad_beats_sgd, adam_keeps_up
+from .sparse import adagrad_beats_sgd, adam_beats_sgd, adam_keeps_up
 from .steps import (
     adamax_bound,
     rarely_exceeded,
@@ -27,13 +27,15 @@ CLAIMS = [
     faster_than_adagrad,
     faster_than_plain_adagrad,
     adagrad_beats_sgd,
-    adam_keeps_up,
+    adam_keeps_up,  # C5a
+    adam_beats_sgd,
     rapid_at_first,  # C6a
     adagrad_is_slow,
     marginal_improvement,
     vanishing,  # C8
     instability,
-    best_settings,
+    best_settings,  # C10a
+    towards_the_end,
     never_worse,
     little_tuning,  # C12
     theorem,

@@ -1,121 +1,117 @@
-"""§6.4, Fig. 4: a variational auto-encoder with the correction of §3 and without."""
+"""§6.4, Fig. 4: Adam with the correction of §3 and without it."""
 
 import math
 
-import torch
-import torch.nn.functional as F
-from torch import nn
-
 from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, RED
-from ..lab.statistics import judge, paired, ratio
-from ..optimizer import Adam
-from .data import halved, images
-from .training import descend, if_open
+from ..lab.statistics import judge, paired, proportion, ratio
+from .training import if_open
+from .vae import BETA2, PAPERS_NET, after, grid, name, passes, point, refined, small, train_vae
 
-BETA2 = (0.99, 0.999, 0.9999)
-RATES = tuple(10 ** (-k / 2) for k in (9, 8, 7, 6, 5, 4))  # the points of Fig. 4
-
-
-FULL_PASSES = {"paper, beginning": 3}  # "at first few epochs" (C9)
+WORSE = 1.1  # a third of the distance in Fig. 4a, where it is above 140 against 107 nats
+BETWEEN = "A small net with a twentieth of the paper's steps in its 100 passes."
 
 
-def passes(run, net: str) -> int:
-    """Return how many passes over the data a run has."""
-    if net in FULL_PASSES and run.scale == "full":
-        return FULL_PASSES[net]
-    return run.pick(test=2, default=30, full=100)
-
-
-def train_vae(run, net, lr, beta1, beta2, corrected, seed):
-    """Return the loss (nats an image) of a variational auto-encoder in each pass.
-
-    ``net`` is "small", or one of `FULL_PASSES`: the paper's, 784-500-50 on all of MNIST.
-    """
-    x, _ = images(run)
-    hidden, latent = run.pick(test=(10, 2), default=(64, 8), full=(100, 20), paper=(500, 50))
-    if run.scale == "test":
-        x = x[:200]
-    elif run.scale == "full" and net == "small":
-        x = halved(x[:3000])
-    elif run.scale == "full":
-        hidden, latent = 500, 50
-    encoder = nn.Sequential(
-        nn.Linear(x.shape[1], hidden), nn.Softplus(), nn.Linear(hidden, 2 * latent)
-    )
-    decoder = nn.Sequential(nn.Linear(latent, hidden), nn.Softplus(), nn.Linear(hidden, x.shape[1]))
-    model = nn.ModuleList([encoder, decoder]).to(run.device)
-    opt = Adam(model.parameters(), lr=lr, betas=(beta1, beta2), bias_correction=corrected)
-
-    def loss(i):
-        mean, log_variance = encoder(x[i]).chunk(2, dim=1)
-        code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum()
-        error = F.binary_cross_entropy_with_logits(decoder(code), x[i], reduction="sum")
-        return (error + divergence) / len(i)
-
-    count = passes(run, net)
-    what = f"α = {lr:.0e}, β₁ {beta1:g}, β₂ {beta2:g}, {'' if corrected else 'un'}corrected"
-    curve = descend(run, opt, loss, len(x), run.track(range(count), what), batch=100)
-    return [round(value, 3) for value in curve]
-
-
-def after(curve: list[float], count: int) -> float:
-    """Return the loss in a pass, infinite if the run had diverged by then."""
-    return curve[count - 1] if len(curve) >= count else math.inf
-
-
-def beta1s(run) -> tuple[float, ...]:
-    """Return the rows of Fig. 4 that are run; its upper one, β₁ = 0, at the paper's scale only."""
-    return run.pick(test=(0.9,), default=(0.9,), paper=(0.9, 0.0))
-
-
-def grid(run) -> dict[str, dict[str, list[float]]]:
-    """Return the curves of Fig. 4 at the first seed: "β₁, β₂, corrected" -> α -> curve."""
-    rates = run.pick(test=RATES[2:4], default=RATES[1:])
-    settings = [(b1, b2, c) for b1 in beta1s(run) for b2 in BETA2 for c in (True, False)]
-    result: dict[str, dict[str, list[float]]] = {}
-    for beta1, beta2, corrected in run.track(settings, "Fig. 4's grid"):
-        result[name(beta1, beta2, corrected)] = {
-            f"{lr:.3g}": run.trial(
-                train_vae, net="small", lr=lr, beta1=beta1, beta2=beta2, corrected=corrected,
-                seed=run.seed,
-            )
-            for lr in rates
-        }  # fmt: skip
-    return result
-
-
-def name(beta1: float, beta2: float, corrected: bool) -> str:
-    """Return a setting as text."""
-    return f"{beta1:g}, {beta2:g}, {'corrected' if corrected else 'uncorrected'}"
-
-
-def pairs_of_curves(run, net: str, lr: float, seeds: int):
+def pair(run, seeds: int, lr: float):
     """Return the curves with the correction and without at β₁ .9, β₂ .9999, in the paper's net."""
+    settings = {"net": "paper", "lr": lr, "beta1": 0.9, "beta2": 0.9999}
     return [
-        [
-            run.trial(
-                train_vae, net=net, lr=lr, beta1=0.9, beta2=0.9999, corrected=corrected, seed=s
-            )
-            for s in run.seeds(seeds)
-        ]
+        [run.trial(train_vae, **settings, corrected=corrected, seed=s) for s in run.seeds(seeds)]
         for corrected in (True, False)
     ]
 
 
-PAPERS_NET = "784-500-50 on MNIST's 60,000 images (the paper's)"
-
-
-def described(run, net: str) -> str:
-    """Return what was run for C9 and C11."""
-    count = passes(run, net)
-    data = run.pick(test="A tiny net", default="64-64-8 on 1,437 digits", full=PAPERS_NET)
-    return (
-        f"A variational auto-encoder with softplus units, {data}, batch 100, "
-        f"{count} passes (Fig. 4 shows 10 and 100), β₁ = .9, β₂ = .9999; "
-        f"{run.pick(test=2, default=3)} seeds, paired."
+@claim(
+    "C9",
+    "§6.4, Fig. 4a",
+    quotes="values β₂ close to 1 indeed lead to instabilities in training when no bias correction "
+    "term was present, especially at first few epochs of the training",
+    says="With β₂ near 1 and no correction, training becomes unstable.",
+    asks="A variational auto-encoder with β₂ = .9999 at the α where Fig. 4's corrected curve has "
+    "its minimum, with the correction and without from the same weights. In how many of the pairs "
+    "has the run without diverged, or more than 1.1 times the other's loss in the second pass? That "
+    "is a third of the distance in Fig. 4a. (Small digits: in the tenth.)",
+    holds_if="the 95% interval of that share (Clopper and Pearson) lies above one half",
+    fails_if="it lies below one half",
+    paper="above 140 against 107 nats after ten passes (read off)",
+)
+def instability(run):
+    """Compare the two at the step size that is best with the correction."""
+    lr = run.pick(test=1e-2, default=1e-2, full=1e-3)
+    seeds, count = run.pick(test=2, default=6, full=8), passes(run, "paper")
+    with_it, without = pair(run, seeds, lr)
+    worse = sum(after(b, count) > WORSE * after(a, count) for a, b in zip(with_it, without))
+    diverged = sum(len(curve) < count for curve in without)
+    found = proportion(worse, seeds)
+    judged = judge(found, above=0.5, paper_regime=run.scale in ("full", "paper"))
+    net = run.pick(test="a tiny net", default="64-64-8 on 1,437 digits", full=PAPERS_NET)
+    means = [
+        [sum(after(c, p) for c in side) / seeds for side in (with_it, without)] for p in (1, count)
+    ]
+    told = [f"{a:.1f} and {b:.1f}" for a, b in means]
+    return Finding(
+        judged,
+        ours=f"diverged, or 1.1 times the loss: {worse} of {seeds} runs",
+        ran=f"A variational auto-encoder with softplus units, {net}, batch 100, β₁ = .9, β₂ = "
+        f".9999, α = {lr:g}; the first {count} passes (Fig. 4 shows 10 and 100); {seeds} pairs.",
+        measured=f"{worse} of {seeds} runs without the correction are worse, {diverged} of them "
+        f"diverged; the share is {found.text(2)}. Mean loss with the correction and without it: "
+        f"{told[0]} nats in the first pass, {told[1]} in pass {count}.",
+        numbers={"with": with_it, "without": without, "diverged": diverged},
+        **if_open(judged, "Small digits and a small net."),
     )
+
+
+EARLIER = (
+    "An earlier experiment, replaced: the paper's net on 10,000 images for 10 passes, 2 seeds, α "
+    "in factors of 10; for β₂ = .99, .999 and .9999 the best loss was 121.96, 121.97 and 121.98 "
+    "nats with the correction and 121.00, 119.31 and 131.49 without: the best of all had none."
+)
+
+
+def tuned_settings(run, curves, at: int) -> dict[tuple[float, bool], tuple[float, float]]:
+    """Return the lowest loss in pass ``at`` and its α by (β₂, corrected), at the tuning seed."""
+    return {(b2, c): refined(run, curves, b2, c, at) for b2 in BETA2 for c in (True, False)}
+
+
+def is_claimed(setting: tuple[float, bool]) -> bool:
+    """Return whether a setting has a small 1 − β₂ and the correction."""
+    return setting[1] and setting[0] > BETA2[0]
+
+
+def lead(run, found, at: int, seeds: int):
+    """Return, over judged seeds, the losses in pass ``at`` of the best claimed and other setting.
+
+    Both are picked at the tuning seed. Then their names.
+    """
+    ends, names = [], []
+    for claimed in (True, False):
+        beta2, corrected = min((s for s in found if is_claimed(s) is claimed), key=found.get)
+        lr = found[beta2, corrected][1]
+        curves = [small(run, lr, 0.9, beta2, corrected, s) for s in run.seeds(seeds)]
+        ends.append([after(curve, at) for curve in curves])
+        names.append(f"β₂ {beta2:g} {'' if corrected else 'un'}corrected (α {lr:.2g})")
+    return *ends, names
+
+
+def described(run, seeds: int) -> str:
+    """Return what was run for C10 and C11."""
+    net = run.pick(
+        test="tiny",
+        default="64-64-8 on 1,437 digits",
+        full="196-100-20 on 3,000 images of MNIST at half the side (the paper: 784-500-50 on all)",
+        paper=PAPERS_NET,
+    )
+    return (
+        f"A variational auto-encoder with softplus units, {net}, batch 100, "
+        f"{passes(run, 'small')} passes; α on Fig. 4's grid at full length, on a seed apart from "
+        f"the {seeds} judged ones"
+    )
+
+
+def judged_seeds(run) -> int:
+    """Return on how many seeds C10 and C11 are judged."""
+    return run.pick(test=2, default=3, full=5)
 
 
 def draw_correction(figure, numbers):
@@ -138,122 +134,71 @@ def draw_correction(figure, numbers):
 
 
 @claim(
-    "C9",
-    "§6.4, Fig. 4",
-    quotes="values β₂ close to 1 indeed lead to instabilities in training when no bias correction "
-    "term was present, especially at first few epochs of the training",
-    says="With β₂ near 1 and no correction, training becomes unstable.",
-    asks="A variational auto-encoder with β₂ = .9999 at the α where Fig. 4's corrected curve has "
-    "its minimum: the loss without the correction over that with it. A run that diverged counts "
-    "with the loss of a net that outputs one half for each pixel.",
-    holds_if="the 95% interval of the ratio lies above 1.1: a third of the distance in Fig. 4a",
-    fails_if="it lies below",
-    paper="above 140 against 107 nats (read off)",
-)
-def instability(run):
-    """Compare the two at the step size that is best with the correction."""
-    lr = run.pick(test=1e-2, default=1e-2, full=1e-3)
-    net = "paper, beginning"
-    with_it, without = pairs_of_curves(run, net, lr, run.pick(test=2, default=3))
-    count, pixels = passes(run, net), run.pick(test=64, default=64, full=784)
-    ends = [[after(c, count) for c in curves] for curves in (with_it, without)]
-    diverged = sum(math.isinf(e) for e in ends[1])
-    constant = math.log(2) * pixels
-    counted = [[min(e, constant) for e in side] for side in ends]
-    found = ratio(counted[1], counted[0])
-    judged = judge(found, above=1.1, paper_regime=run.scale in ("full", "paper"))
-    mean = [sum(side) / len(side) for side in counted]
-    firsts = [[min(after(c, 1), constant) for c in curves] for curves in (with_it, without)]
-    first = [sum(side) / len(side) for side in firsts]
-    return Finding(
-        judged,
-        ours=f"loss without/with correction: {found.text()}",
-        ran=f"{described(run, net)} α = {lr:g}.",
-        measured=f"{mean[0]:.1f} nats with the correction, {mean[1]:.1f} without; {diverged} of "
-        f"{len(without)} runs without it diverged. After one pass: {first[0]:.1f} and "
-        f"{first[1]:.1f}.",
-        numbers={"with": with_it, "without": without, "diverged": diverged},
-        **if_open(judged, "Small digits, a small net and few steps."),
-    )
-
-
-EARLIER = (
-    "An earlier experiment, replaced: the paper's net on 10,000 images for 10 passes, 2 seeds, α "
-    "in factors of 10; for β₂ = .99, .999 and .9999 the best loss was 121.96, 121.97 and 121.98 "
-    "nats with the correction and 121.00, 119.31 and 131.49 without: the best of all had none."
-)
-
-
-@claim(
-    "C10",
-    "§6.4, Fig. 4",
-    quotes="The best results were achieved with small values of (1 − β₂) and bias correction; this "
-    "was more apparent towards the end of optimization",
+    "C10a",
+    "§6.4, Fig. 4b",
+    quotes="The best results were achieved with small values of (1 − β₂) and bias correction",
     says="The best loss has the correction and β₂ of .999 or .9999.",
     asks="The loss at the end, best over α, at β₁ = .9: the better of β₂ = .999 and .9999 with the "
-    "correction, against the best of all other settings. Seeds paired.",
+    "correction, against the best of all other settings. Both are picked on a seed apart; the "
+    "judged seeds are paired.",
     holds_if="the 95% interval of (best other − best with both) lies above 0",
     fails_if="it lies below 0",
     paper="about 99 nats for several settings (read off)",
     draw=draw_correction,
 )
 def best_settings(run):
-    """Tune α for each β₂ with and without the correction, then compare over seeds."""
-    curves = grid(run)
-    count, seeds = passes(run, "small"), run.pick(test=2, default=3, full=5)
-    found: dict[str, dict] = {}
-    for beta2 in BETA2:
-        for corrected in (True, False):
-            lr, runs = refined(run, curves, beta2, corrected, seeds)
-            key = f"β₂ {beta2:g} {'corrected' if corrected else 'uncorrected'}"
-            found[key] = {"lr": lr, "runs": runs, "ends": [after(c, count) for c in runs]}
-    mean = {key: sum(f["ends"]) / seeds for key, f in found.items()}
-    claimed = [f"β₂ {beta2:g} corrected" for beta2 in BETA2[1:]]
-    best = min(claimed, key=mean.__getitem__)
-    other = min(set(found) - set(claimed), key=mean.__getitem__)
-    gap = paired(found[other]["ends"], found[best]["ends"])
+    """Tune α for each β₂ with and without the correction, then compare the best over seeds."""
+    curves, count, seeds = grid(run), passes(run, "small"), judged_seeds(run)
+    found = tuned_settings(run, curves, count)
+    best, other, names = lead(run, found, count, seeds)
+    gap = paired(other, best)
     judged = judge(gap, above=0, paper_regime=run.scale == "paper")
-    trend = []
-    for at in sorted({max(1, count // 10), max(1, count // 3), count}):
-        now = paired([after(c, at) for c in found[other]["runs"]],
-                     [after(c, at) for c in found[best]["runs"]])  # fmt: skip
-        trend.append(f"{now.text()} after {at}")
-    net = run.pick(
-        test="tiny",
-        default="64-64-8 on 1,437 digits",
-        full="196-100-20 on 3,000 images of MNIST at half the side (the paper: 784-500-50 on all)",
-        paper=PAPERS_NET,
+    told = ", ".join(
+        f"β₂ {b2:g} {'' if c else 'un'}corrected {end:.2f} (α {lr:.2g})"
+        for (b2, c), (end, lr) in found.items()
     )
     return Finding(
         judged,
         ours=f"best other − best claimed: {gap.text(unit='nats')}",
-        ran=f"A variational auto-encoder, {net}, batch 100, {count} passes; α on Fig. 4's grid, "
-        f"then in factors of 2 around the best, at full length on the first seed; {seeds} seeds. "
-        f"{EARLIER}",
-        measured="Loss at the end, best over α: "
-        + ", ".join(f"{key} {mean[key]:.2f} (α {found[key]['lr']:.2g})" for key in found)
-        + f". {other} minus {best}: {', '.join(trend)} passes.",
-        numbers={"curves": curves, "passes": count, "best": found},
-        **if_open(judged, "A small net with a twentieth of the paper's steps in its 100 passes."),
+        ran=f"{described(run, seeds)}, then in factors of 2 around the best. {EARLIER}",
+        measured=f"On the tuning seed, best over α: {told} nats. On the judged ones {names[0]} has "
+        f"{sum(best) / seeds:.2f}, {names[1]} {sum(other) / seeds:.2f}.",
+        numbers={"curves": curves, "passes": count, "claimed": best, "other": other},
+        **if_open(judged, BETWEEN),
     )
 
 
-def refined(run, curves, beta2: float, corrected: bool, seeds: int):
-    """Return the best α of a setting, in factors of 2 around the grid's best, and its runs."""
-    count = passes(run, "small")
-    settings = {"net": "small", "beta1": 0.9, "beta2": beta2, "corrected": corrected}
-    ends = {float(lr): after(c, count) for lr, c in curves[name(0.9, beta2, corrected)].items()}
-    keys = {float(f"{lr:.3g}"): lr for lr in RATES}
-    ends = {keys[lr]: end for lr, end in ends.items()}
-    while True:
-        best = min(ends, key=ends.__getitem__)
-        near = [] if run.scale == "test" else [best / 2, best * 2]
-        near = [lr for lr in near if lr not in ends]
-        if not near:
-            break
-        for lr in near:
-            ends[lr] = after(run.trial(train_vae, lr=lr, **settings, seed=run.seed), count)
-    return best, [run.trial(train_vae, lr=best, **settings, seed=s) for s in run.seeds(seeds)]
+@claim(
+    "C10b",
+    "§6.4, Fig. 4",
+    quotes="this was more apparent towards the end of optimization",
+    says="The lead of the corrected, long memory grows in the course of training.",
+    asks="The lead of C10a, (best other − best with both), at the end of 100 passes less the same "
+    "after 10, where the settings are picked anew for what is best by then. Seeds paired.",
+    holds_if="the 95% interval of the difference lies above 0",
+    fails_if="it lies below 0",
+    paper="",
+)
+def towards_the_end(run):
+    """Compare the lead at the end with that after a tenth of the passes."""
+    curves, count, seeds = grid(run), passes(run, "small"), judged_seeds(run)
+    early = max(1, count // 10)
+    leads, told = [], []
+    for at in (early, count):
+        best, other, names = lead(run, tuned_settings(run, curves, at), at, seeds)
+        leads.append([b - a for a, b in zip(best, other)])
+        gap = paired(other, best).text(unit="nats")
+        told.append(f"after {at} passes {gap} ({names[1]} less {names[0]})")
+    gap = paired(leads[1], leads[0])
+    judged = judge(gap, above=0, paper_regime=run.scale == "paper")
+    return Finding(
+        judged,
+        ours=f"lead at the end − lead after {early} passes: {gap.text(unit='nats')}",
+        ran=f"{described(run, seeds)}, then in factors of 2 around the best. {EARLIER}",
+        measured=f"The lead is {told[0]}, and {told[1]}.",
+        numbers={"early": leads[0], "end": leads[1]},
+        **if_open(judged, BETWEEN),
+    )
 
 
 @claim(
@@ -262,37 +207,39 @@ def refined(run, curves, beta2: float, corrected: bool, seeds: int):
     quotes="In summary, Adam performed equal or better than RMSProp, regardless of hyper-parameter "
     "setting.",
     says="With the correction the loss is never higher than without it.",
-    asks="RMSProp with momentum is, in the paper's words, Adam without the correction. The loss "
-    "with it over that without, at one of Fig. 4's settings: β₁ = .9, β₂ = .9999, α = 1e-4.",
-    holds_if="the 95% interval of the ratio lies below 1.01",
+    asks="RMSProp with momentum is, in the paper's words, Adam without the correction. Over all "
+    "settings of Fig. 4's lower row, on a seed apart, the one at which the loss with it is highest "
+    "against that without, after 100 passes; then that setting alone on five other seeds.",
+    holds_if="the 95% interval of the ratio with/without there lies below 1.01",
     fails_if="it lies above 1.01: a statement about every setting falls by one",
-    paper="in Fig. 4a above 140 against 123 nats (read off)",
+    paper="Fig. 4 itself has some: β₂ = .9999, α = 10^-4.5, 119 against 114 nats (read off)",
 )
 def never_worse(run):
-    """Compare the two at a small step size, where Fig. 4 itself has the uncorrected one lower."""
-    lr = 1e-4
-    net = "paper, beginning"
-    with_it, without = pairs_of_curves(run, net, lr, run.pick(test=2, default=3))
-    count = passes(run, net)
-    ends = [[after(c, count) for c in curves] for curves in (with_it, without)]
-    found = ratio(*ends)
-    judged = judge(found, below=1.01, paper_regime=run.scale in ("full", "paper"))
-    mean = [sum(side) / len(side) for side in ends]
-    curves, small = grid(run), passes(run, "small")
-    worse = total = 0
-    for beta1 in beta1s(run):
-        for beta2 in BETA2:
-            for lr_, curve in curves[name(beta1, beta2, True)].items():
-                other = after(curves[name(beta1, beta2, False)][lr_], small)
-                total += 1
-                worse += after(curve, small) > 1.01 * other
+    """Look for the setting at which the correction does worst, and confirm it on other seeds."""
+    curves, count, seeds = grid(run), passes(run, "small"), judged_seeds(run)
+    ratios = {}
+    for beta2 in BETA2:
+        for lr, curve in curves[name(0.9, beta2, True)].items():
+            other = after(curves[name(0.9, beta2, False)][lr], count)
+            if math.isfinite(other):
+                ratios[beta2, lr] = after(curve, count) / other
+    beta2, lr = max(ratios, key=ratios.__getitem__)
+    with_, without = (
+        [after(small(run, point(lr), 0.9, beta2, c, s), count) for s in run.seeds(seeds)]
+        for c in (True, False)
+    )
+    found = ratio(with_, without)
+    judged = judge(found, below=1.01, paper_regime=run.scale == "paper")
+    worse = sum(r > 1.01 for r in ratios.values())
     return Finding(
         judged,
-        ours=f"loss with/without correction at α = 1e-4: {found.text()}",
-        ran=f"{described(run, net)} α = {lr:g}. Beside it the grid of C10 at one seed.",
-        measured=f"{mean[0]:.1f} nats with the correction, {mean[1]:.1f} without. In the grid of "
-        f"C10, after {small} passes, the corrected loss is more than 1% higher in {worse} of "
-        f"{total} settings.",
-        numbers={"with": with_it, "without": without, "worse": worse, "settings": total},
-        **if_open(judged, "Small digits, a small net and few steps."),
+        ours=f"loss with/without at the worst setting: {found.text()}",
+        ran=f"{described(run, seeds)}. An earlier rule, replaced: one setting, β₂ = .9999 and α = "
+        "1e-4, in which Fig. 4a has the uncorrected form lower.",
+        measured=f"On the tuning seed the corrected loss is more than 1% higher in {worse} of "
+        f"{len(ratios)} settings, at most {max(ratios.values()):.3f} times as high, at β₂ = "
+        f"{beta2:g}, α = {lr}. On the judged seeds {sum(with_) / seeds:.2f} nats with the "
+        f"correction there, {sum(without) / seeds:.2f} without.",
+        numbers={"with": with_, "without": without, "worse": worse, "settings": len(ratios)},
+        **if_open(judged, BETWEEN),
     )
