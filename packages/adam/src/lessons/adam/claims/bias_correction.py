@@ -29,8 +29,8 @@ def pair(run, seeds: int, lr: float):
     says="With β₂ near 1 and no correction, training becomes unstable.",
     asks="A variational auto-encoder with β₂ = .9999 at the α where Fig. 4's corrected curve has "
     "its minimum, with the correction and without from the same weights. In how many of the pairs "
-    "has the run without diverged, or more than 1.1 times the other's loss in the second pass? That "
-    "is a third of the distance in Fig. 4a. (Small digits: in the tenth.)",
+    "has the run without diverged, or more than 1.1 times the other's loss in the second pass? "
+    "That is a third of the distance in Fig. 4a. (Small digits: in the tenth.)",
     holds_if="the 95% interval of that share (Clopper and Pearson) lies above one half",
     fails_if="it lies below one half",
     paper="above 140 against 107 nats after ten passes (read off)",
