@@ -15,14 +15,15 @@ def layers(net):
     return [module for module in net if isinstance(module, torch.nn.Linear)]
 
 
-@pytest.mark.parametrize("noise", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("noise", ["bernoulli", "gaussian", "unscaled"])
 @pytest.mark.parametrize(("decay", "c"), [(0.0, None), (0.1, None), (0.0, 0.8)])
 @pytest.mark.parametrize("drops", [True, False])
 def test_two_steps_are_autograds(noise, decay, c, drops):
     p = {"p_input": 0.2, "p_hidden": 0.5} if drops else {"p_input": 0.0, "p_hidden": 0.0}
     plan = Plan(WIDTHS, 1, 0.1, decay=decay, c=c, noise=noise, batch=40, **p)
     net = Net(WIDTHS, torch.Generator().manual_seed(0))
-    theirs = MLP(MLPConfig(WIDTHS, noise=noise, **p))
+    how = {"mode": "paper"} if noise == "unscaled" else {"noise": noise}
+    theirs = MLP(MLPConfig(WIDTHS, **how, **p))
     masks = torch.Generator().manual_seed(1)
     for module in theirs:
         if isinstance(module, Dropout):
@@ -46,6 +47,9 @@ def test_two_steps_are_autograds(noise, decay, c, drops):
     for layer, weight, bias in zip(layers(theirs), net.weights, net.biases):
         torch.testing.assert_close(weight, layer.weight.detach())
         torch.testing.assert_close(bias, layer.bias.detach())
+    if noise == "unscaled":  # §4: scaled after training
+        for weight, keep in zip(net.weights, (1 - p["p_input"], *[1 - p["p_hidden"]] * 2)):
+            weight.mul_(keep)
     torch.testing.assert_close(net.logits(x), theirs.eval()(x).detach())
 
 

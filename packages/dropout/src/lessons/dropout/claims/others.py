@@ -32,7 +32,7 @@ def gaussian(run: Run) -> Finding:
     """Judge the paired difference."""
     cases = run.pick(test=200, default=800, full=5000)
     lr = rate(run, True)[0]
-    seeds = run.seeds(run.pick(test=2, default=3, full=3))
+    seeds = run.seeds(run.pick(test=2, default=3, full=5))
     options: dict[str, Any] = {"cases": cases, "lr": lr, "drops": True}
     bernoulli, normal = (
         [run.trial(learned, seed=s, **options, **noise)["test"]["error"] for s in seeds]

@@ -33,7 +33,7 @@ class Plan:
     c: float | None = None  # bound on the norm of each unit's incoming weights
     p_input: float = 0.0
     p_hidden: float = 0.0
-    noise: str = "bernoulli"
+    noise: str = "bernoulli"  # "gaussian", or "unscaled": §4's, with weights to be scaled after
     batch: int = 128
 
 
@@ -104,7 +104,7 @@ def noisy(h_BH: Tensor, p: float, noise: str, generator: torch.Generator):
         factor = torch.empty_like(h_BH).normal_(1, math.sqrt(p / (1 - p)), generator=generator)
         active = h_BH > 0
         return h_BH.mul_(factor), factor.mul_(active)
-    scale = 1 / (1 - p)
+    scale = 1.0 if noise == "unscaled" else 1 / (1 - p)
     h_BH.mul_(keep_mask(h_BH.shape, p, h_BH.device, generator)).mul_(scale)
     return h_BH, scale
 
