@@ -46,16 +46,19 @@ class Coder(nn.Module):
         return self.writer(self.drop(self.hidden(x_BF)))
 
 
-def train(run: Run, net: Coder, seed: int, watch) -> None:
-    """Train by Adam on the squared error, the rate falling to zero; watch(steps) may end it."""
+def train(run: Run, net: Coder, seed: int, decay: float = 0.0, watch=None) -> None:
+    """Train by Adam on the squared error and decay/2 · ‖weights‖², the rate falling to zero."""
     x = sets(run)["train"][0]
-    passes, batch = run.pick(test=2, default=60, full=40), run.pick(test=50, default=50, full=128)
+    passes, batch = run.pick(test=2, default=60, full=20), run.pick(test=50, default=50, full=128)
     steps = passes * math.ceil(len(x) / batch)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    biases = [layer.bias for layer in (net.reader, net.writer)]
+    weights = {"params": [net.reader.weight, net.writer.weight], "weight_decay": decay}
+    optimizer = torch.optim.Adam([weights, {"params": biases}], lr=1e-3, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     order = torch.Generator(x.device).manual_seed(2 * seed)
     rows = torch.empty(0, dtype=torch.long, device=x.device)
-    for step in run.track(range(1, steps + 1), f"auto-encoder, drops {net.drop.p:g}"):
+    what = f"auto-encoder, decay {decay:.2g}" if decay else f"auto-encoder, drops {net.drop.p:g}"
+    for step in run.track(range(1, steps + 1), what):
         if not len(rows):
             rows = torch.randperm(len(x), generator=order, device=x.device)
         some, rows = rows[:batch], rows[batch:]
@@ -63,7 +66,8 @@ def train(run: Run, net: Coder, seed: int, watch) -> None:
         F.mse_loss(net(x[some]), x[some]).backward()
         optimizer.step()
         schedule.step()
-        watch(step, steps)
+        if watch:
+            watch(step, steps)
 
 
 @torch.no_grad()
@@ -114,17 +118,46 @@ def pictures(net: Coder) -> str:
     return base64.b64encode(scaled.round().byte().cpu().numpy().tobytes()).decode()
 
 
+def coder(run: Run, p: float, seed: int, deviation: float) -> Coder:
+    """Return an untrained auto-encoder."""
+    pixels, hidden = sets(run)["train"][0].shape[1], run.pick(test=16, default=64, full=256)
+    return Coder(pixels, hidden, p, deviation, torch.Generator(run.device).manual_seed(2 * seed))
+
+
+def decayed(run: Run, decay: float, seed: int, deviation: float) -> dict[str, Any]:
+    """Train an auto-encoder with weight decay in place of dropout; return what its units do."""
+    net = coder(run, 0.0, seed, deviation)
+    train(run, net, seed, decay)
+    found: dict[str, Any] = {"end": measured(run, net)}
+    return found | ({"pictures": pictures(net)} if seed == run.seed else {})
+
+
+def matched(run: Run, error: float, seed: int, deviation: float) -> tuple[float, dict[str, float]]:
+    """Return the decay, of steps of a factor of 2, with the error nearest to one; what was tried.
+
+    The error grows with the decay, so the search goes towards the error until it has passed it.
+    """
+    tried: dict[float, float] = {}
+    decay, last = run.pick(test=(1e-3, 1), default=(1e-3, 8), full=(1e-3, 8))
+    for _ in range(last):
+        found = run.trial(decayed, decay=decay, seed=seed, deviation=deviation)
+        tried[decay] = found["end"]["error"]
+        if min(tried.values()) < error < max(tried.values()):
+            break
+        decay *= 0.5 if tried[decay] > error else 2.0
+    best = min(tried, key=lambda decay: abs(math.log(tried[decay] / error)))
+    return best, {f"{decay:.3g}": tried[decay] for decay in sorted(tried)}
+
+
 def histories(run: Run, seed: int, deviation: float) -> dict[str, Any]:
     """Train an auto-encoder with dropout and one without, of the same first weights.
 
     Returns for each "end" and "history"; and "equal", the net without dropout when its test error
     was for the first time no higher than that of the other at its end.
     """
-    pixels = sets(run)["train"][0].shape[1]
-    hidden = run.pick(test=16, default=64, full=256)
     found: dict[str, Any] = {}
     for name, p in (("with", 0.5), ("without", 0.0)):
-        net = Coder(pixels, hidden, p, deviation, torch.Generator(run.device).manual_seed(2 * seed))
+        net = coder(run, p, seed, deviation)
         history: list[dict[str, float]] = []
         due = 1.0
 
@@ -140,7 +173,7 @@ def histories(run: Run, seed: int, deviation: float) -> dict[str, Any]:
                 history.append(measured(run, net) | {"step": step})
                 due *= 1.5
 
-        train(run, net, seed, watch)
+        train(run, net, seed, watch=watch)
         found[name] = {"end": measured(run, net), "history": history}
         if seed == run.seed:
             found[name]["pictures"] = pictures(net)
