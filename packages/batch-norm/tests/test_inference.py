@@ -8,6 +8,9 @@ from lessons.batch_norm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    BatchRenorm,
+    GhostBatchNorm,
+    PerActivationBatchNorm,
     fold_batch_norm_,
     folded,
     freeze_statistics_,
@@ -68,6 +71,147 @@ def test_a_folded_layer_does_what_layer_and_norm_did(layer, norm, shape):
     torch.testing.assert_close(short(x), net(x), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("make", [
+    BatchNorm1d, BatchRenorm, lambda n: GhostBatchNorm(n, 4), nn.BatchNorm1d,
+    lambda n: PerActivationBatchNorm((n,)), lambda n: BatchNorm1d(n, affine=False),
+], ids=lambda make: getattr(make, "__name__", "other"))  # fmt: skip
+def test_population_statistics_of_every_norm_far_from_the_start(make):
+    torch.manual_seed(0)
+    net = nn.Sequential(make(3))  # without an affine part there is no parameter
+    batches = torch.randn(6, 16, 3) + 10
+    update_bn_statistics(batches, net)
+    torch.testing.assert_close(net[0].running_mean, batches.mean((0, 1)), rtol=1e-4, atol=0)
+    parts = batches.unflatten(1, (4, 4)).flatten(0, 1) if "Ghost" in str(net) else batches
+    torch.testing.assert_close(net[0].running_var, parts.var(1).mean(0), rtol=1e-3, atol=0)
+    assert net[0].momentum == 0.1
+
+
+def test_batch_renorm_passes_on_what_it_does_in_training():
+    torch.manual_seed(0)
+    net = nn.Sequential(BatchRenorm(3), BatchNorm1d(3))
+    batches = 2 * torch.randn(50, 16, 3) + 10
+    update_bn_statistics(batches, net)
+    torch.testing.assert_close(net[1].running_mean, torch.zeros(3), rtol=0, atol=0.15)
+    torch.testing.assert_close(net[1].running_var, torch.ones(3), rtol=0.25, atol=0)
+
+
+def test_frozen_norms_get_population_statistics_and_stay_frozen():
+    torch.manual_seed(0)
+    net = freeze_statistics_(nn.Sequential(BatchNorm1d(3)))
+    batches = torch.randn(4, 16, 3) + 10
+    update_bn_statistics(batches, net)
+    torch.testing.assert_close(net[0].running_mean, batches.mean((0, 1)))
+    assert net[0].frozen
+
+
+def test_statistics_are_kept_if_a_batch_fails():
+    net = nn.Sequential(used(BatchNorm1d(3)))
+    before = [buffer.clone() for buffer in net.buffers()]
+    for batches, error in (([], ValueError), ([torch.ones(4, 3), torch.ones(4, 5)], ValueError)):
+        with pytest.raises(error):
+            update_bn_statistics(batches, net)
+        assert all(torch.equal(a, b) for a, b in zip(net.buffers(), before))
+        assert (net[0].momentum, net[0].training) == (0.1, False)
+
+
+class Residual(nn.Module):
+    """A block whose order of computation is in its forward, as most are."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.bn1, self.conv2 = used(norm(4)), nn.Conv2d(4, 4, 1)  # in another order than computed
+        self.conv1, self.bn2 = nn.Conv2d(4, 4, 3, padding=1, bias=False), used(norm(4))
+        self.down = nn.Sequential(nn.Conv2d(4, 4, 1), used(norm(4)))
+
+    def forward(self, x, scale=None):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        return (self.down(x) + y if scale is None else scale * y).relu()
+
+
+class Checked(nn.Module):
+    """It cannot be traced, as it looks at its input; its block can."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.block = nn.Conv2d(4, 4, 1), Residual(BatchNorm2d)
+
+    def forward(self, x):
+        if x.sum() == 0:
+            raise ValueError("x is zero")
+        return self.block(self.first(x))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Residual(BatchNorm2d), lambda: Residual(nn.BatchNorm2d), Checked,
+    lambda: nn.Sequential(Residual(BatchNorm2d), Checked()),
+])  # fmt: skip
+def test_norms_are_folded_wherever_they_follow_a_convolution(make):
+    torch.manual_seed(0)
+    net, x = make().double().eval(), torch.randn(2, 4, 5, 5, dtype=torch.float64)
+    short = folded(net)
+    assert not any("BatchNorm" in type(module).__name__ for module in short.modules())
+    torch.testing.assert_close(short(x), net(x), rtol=1e-12, atol=1e-12)
+
+
+class Before(nn.Module):
+    """Norms that cannot be folded: the first, and one behind a sum that reads a convolution too."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.conv = used(BatchNorm2d(4)), nn.Conv2d(4, 4, 1)
+        self.norm2 = used(BatchNorm2d(4))
+
+    def forward(self, x):
+        y = self.conv(self.norm1(x))
+        return y + self.norm2(y)
+
+
+class Activated(nn.BatchNorm2d):
+    def forward(self, input):
+        return super().forward(input).relu()
+
+
+class Standardized(nn.Conv2d):
+    def forward(self, input):
+        weight = self.weight / self.weight.std()
+        return nn.functional.conv2d(input, weight, self.bias)
+
+
+def shared():
+    conv = nn.Conv2d(4, 4, 1)
+    norms = used(BatchNorm2d(4)), used(BatchNorm2d(4))
+    return nn.Sequential(nn.Sequential(conv, norms[0]), nn.Sequential(conv, norms[1]))
+
+
+def tied():
+    net = nn.Sequential(nn.Conv2d(4, 4, 1), used(BatchNorm2d(4)), nn.Conv2d(4, 4, 1))
+    net[2].weight = net[0].weight
+    return net
+
+
+def hooked():
+    net = nn.Sequential(nn.Conv2d(4, 4, 1), used(BatchNorm2d(4)))
+    net[0].register_forward_hook(lambda module, args, output: output * 2)
+    return net
+
+
+@pytest.mark.parametrize("make", [
+    Before, shared, tied, hooked,
+    lambda: nn.Sequential(nn.Conv2d(4, 4, 1), used(Activated(4))),
+    lambda: nn.Sequential(Standardized(4, 4, 1), used(BatchNorm2d(4))),
+    lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1)),
+                          used(BatchNorm2d(4))),
+    lambda: nn.Sequential(nn.ConvTranspose2d(4, 4, 1), used(BatchNorm2d(4))),
+    lambda: nn.Sequential(nn.Conv2d(4, 2, 1), used(PerActivationBatchNorm((2, 5, 5)))),
+])  # fmt: skip
+def test_norms_that_cannot_be_folded_stay_and_are_named(make):
+    torch.manual_seed(0)
+    net, x = make().double().eval(), torch.randn(2, 4, 5, 5, dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"batch norms are not folded: '[a-z0-9.]+'"):
+        short = folded(net)
+    torch.testing.assert_close(short(x), net(x), rtol=1e-12, atol=1e-12)
+
+
 def test_frozen_norms_learn_scale_and_shift_only():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 4), BatchNorm1d(4))
@@ -96,6 +240,9 @@ def test_frozen_norms_learn_scale_and_shift_only():
     (lambda: update_bn_statistics([], nn.Sequential(nn.Linear(2, 2), BatchNorm1d(2))), "empty"),
     (lambda: update_bn_statistics([], nn.Linear(2, 2)), "has none"),
     (lambda: freeze_statistics_(nn.BatchNorm1d(2)), "only this package's"),
+    (lambda: freeze_statistics_(BatchNorm1d(2, track_running_stats=False)), "to be frozen"),
+    (lambda: update_bn_statistics([], BatchNorm1d(2, track_running_stats=False)),
+     "with running statistics, and has none"),
 ])  # fmt: skip
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):

@@ -64,7 +64,8 @@ class BatchRenorm(BatchNorm):
     Args:
         num_features: C.
         r_max, d_max: limits of the corrections; 1 and 0 are plain batch norm.
-        Further arguments: as in `BatchNorm`; momentum may not be None.
+        Further arguments: as in `BatchNorm`; momentum may not be None. (Set to None later, as
+            `update_bn_statistics` does, it averages all batches alike.)
     """
 
     def __init__(self, num_features: int, r_max: float = 3.0, d_max: float = 5.0, **kwargs) -> None:
@@ -87,13 +88,24 @@ class BatchRenorm(BatchNorm):
             std = (var + self.eps).sqrt()
             r = ((batch_var + self.eps).sqrt() / std).clamp(1 / self.r_max, self.r_max)
             d = ((batch_mean - mean) / std).clamp(-self.d_max, self.d_max)
+            if self.momentum is None and self.num_batches_tracked is not None:
+                begun = self.num_batches_tracked > 0  # before, there is nothing to correct towards
+                r, d = torch.where(begun, r, 1.0), torch.where(begun, d, 0.0)
         # γ(r x̂ + d) + β is batch norm with the gain γr and the bias γd + β.
         weight, bias = (r, d) if self.weight is None else (self.weight * r, self.weight * d)
         bias = bias if self.bias is None else bias + self.bias
-        momentum = 0.1 if self.momentum is None else self.momentum
-        y = batch_norm(x, mean, var, weight, bias, True, momentum, self.eps)
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
+        if self.momentum is not None:
+            return batch_norm(x, mean, var, weight, bias, True, self.momentum, self.eps)
+        y = batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        if self.num_batches_tracked is None:
+            raise ValueError("num_batches_tracked must be there for an average over all batches")
+        m = x.numel() // x.shape[1]
+        if m:
+            share = self.num_batches_tracked.to(mean.dtype).reciprocal()
+            mean.lerp_(batch_mean.to(mean.dtype), share)
+            var.lerp_((batch_var * (m / (m - 1))).to(var.dtype), share)
         return y
 
 
