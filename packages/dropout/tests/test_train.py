@@ -69,5 +69,7 @@ def test_a_spot_is_local_and_noise_is_not():
     spot = torch.zeros(1, 28, 28)
     spot[0, 10:15, 12:17] = 1
     assert locality(spot.flatten(1)).item() == pytest.approx(1)
+    gone = torch.cat([spot, 1e-9 * torch.ones(1, 28, 28), 0 * spot])  # as weight decay leaves them
+    assert locality(gone.flatten(1)).item() == pytest.approx(1)
     noise = torch.randn(200, 784, generator=torch.Generator().manual_seed(0))
     assert locality(noise).item() < 0.2

@@ -98,7 +98,10 @@ def measured(run: Run, net: Coder) -> dict[str, float]:
 
 
 def locality(weight_HF: Tensor) -> Tensor:
-    """Return the share of a feature's squared weights, from their median on, in its best window."""
+    """Return the share of a feature's squared weights, from their median on, in its best window.
+
+    The mean over all units but those whose weights have decayed to nothing.
+    """
     side = math.isqrt(weight_HF.shape[1])
     window = max(2, WINDOW * side // 28)
     inner = slice(2, -2) if side == 28 else slice(None)  # pixels at the border never vary
@@ -106,7 +109,9 @@ def locality(weight_HF: Tensor) -> Tensor:
     squares = (images - images.median(1, keepdim=True).values).square()
     side = math.isqrt(squares.shape[1])
     sums = F.avg_pool2d(squares.view(-1, 1, side, side), window, 1) * window**2
-    return (sums.flatten(1).amax(1) / squares.sum(1)).mean()
+    total = squares.sum(1)
+    there = total > 1e-6 * total.max()
+    return (sums.flatten(1).amax(1)[there] / total[there]).mean()
 
 
 @torch.no_grad()
@@ -138,7 +143,7 @@ def matched(run: Run, error: float, seed: int, deviation: float) -> tuple[float,
     The error grows with the decay, so the search goes towards the error until it has passed it.
     """
     tried: dict[float, float] = {}
-    decay, last = run.pick(test=(1e-3, 1), default=(1e-3, 8), full=(1e-3, 8))
+    decay, last = run.pick(test=(1e-3, 1), default=(1e-3, 8), full=(4e-4, 8))
     for _ in range(last):
         found = run.trial(decayed, decay=decay, seed=seed, deviation=deviation)
         tried[decay] = found["end"]["error"]
