@@ -24,6 +24,7 @@ CLAIMS = [
     others.duration,
     exact.ridge,
     others.sparse_machine,
+    others.dead_units,
     exact.geometric_mean,
     exact.biases,
     exact.training_errors,
