@@ -1,6 +1,6 @@
 """The paper's claims, re-tested: one file an experiment, here in order of importance."""
 
-from . import averaging, co_adaptation, data_size, exact, others, regularizers, retention
+from . import advice, averaging, co_adaptation, data_size, exact, others, regularizers, retention
 
 CLAIMS = [
     regularizers.improves,
@@ -8,6 +8,7 @@ CLAIMS = [
     regularizers.major,
     regularizers.lowest,
     regularizers.boost,
+    advice.alone,
     co_adaptation.features,
     co_adaptation.cancellation,
     data_size.extremely_small,
@@ -22,6 +23,8 @@ CLAIMS = [
     averaging.thereafter,
     others.gaussian,
     others.duration,
+    advice.rates,
+    advice.stopping,
     exact.ridge,
     others.sparse_machine,
     others.dead_units,
