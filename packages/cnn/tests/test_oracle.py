@@ -180,7 +180,7 @@ def test_a_common_checkpoint_gives_the_same_outputs_and_gradients(tmp_path, suff
         (lambda s: s.pop("conv2.bias"), "no 'conv2.bias', which is our 'c3.bias'"),
         (lambda s: s.update(extra=torch.zeros(1)), "1 tensors too many, the first is 'extra'"),
         (lambda s: s.update({"fc1.weight": torch.zeros(120, 256)}),
-         r"fc1.weight must have shape \(120, 400\), got \(120, 256\)"),
+         r"fc1.weight, our c5.weight, must have shape \(120, 400\), got \(120, 256\)"),
     ],
 )  # fmt: skip
 def test_another_checkpoint_is_refused(change, says):
@@ -193,13 +193,3 @@ def test_another_checkpoint_is_refused(change, says):
 def test_only_the_common_form_is_written_in_the_common_layout():
     with pytest.raises(ValueError, match="lenet5_modern"):
         to_conv_stack(LeNet5(LeNet5Config(output="linear")))
-
-
-def test_a_file_that_holds_code_is_not_run(tmp_path):
-    path = tmp_path / "lenet.pt"
-    torch.save(Common(), path)
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        load(path)
-    torch.save([1, 2], path)
-    with pytest.raises(ValueError, match="must hold a state dict"):
-        load(path)

@@ -2,6 +2,7 @@
 
 from .convolution import conv2d, conv2d_gradients, windows
 from .count import Count, count
+from .files import load, save
 from .fold import fold
 from .images import distort, fill, normalize, shift
 from .layers import MapConv2d, MaxPool, PartialConv2d, ScaledTanh, Subsample, init_lecun
@@ -9,7 +10,7 @@ from .lenet import C3_TABLE, PRESETS, SDNN, LeNet5, LeNet5Config, sdnn
 from .output import DIGIT_CODES, RBFOutput, reject_at, rejection_curve
 from .second_order import SCHEDULE, StochasticDiagonalLM, diagonal_curvature, falling
 from .train import Pass, fit, predict
-from .weights import from_conv_stack, load, to_conv_stack
+from .weights import from_conv_stack, to_conv_stack
 from .zip_net import BLOCKS, ZipNet, loss_signs
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "predict",
     "reject_at",
     "rejection_curve",
+    "save",
     "sdnn",
     "shift",
     "to_conv_stack",

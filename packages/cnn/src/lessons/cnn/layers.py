@@ -210,3 +210,15 @@ def init_lecun(
         bias: Tensor | None = layer.bias
         if bias is not None:
             bias.zero_()
+
+
+@torch.no_grad()
+def init_torch(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights as torch's own layers begin, uniformly from ±1/√F, biases too."""
+    for layer in module.modules():
+        if isinstance(layer, PartialConv2d):
+            init_lecun(layer, generator)
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = math.prod(layer.weight.shape[1:]) ** -0.5
+            for tensor in layer.parameters():
+                tensor.uniform_(-bound, bound, generator=generator)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .layers import MapConv2d, MaxPool, PartialConv2d, ScaledTanh, Subsample, init_lecun
+from .layers import MapConv2d, MaxPool, PartialConv2d, ScaledTanh, Subsample, init_lecun, init_torch
 from .output import DIGIT_CODES, RBFOutput
 
 # Table I: for each of the 16 maps of C3, the maps of S2 that it sees.
@@ -27,7 +27,8 @@ class LeNet5Config:
     """The parts of a `LeNet5`; the defaults are the paper's.
 
     Raises:
-        ValueError: a part that there is not, or RBF outputs for other than 10 classes.
+        ValueError: a part that there is not, RBF outputs for other than 10 classes, or centers to
+            be learned without them.
     """
 
     c3: str = "table"  # or "full": every map of C3 sees every map of S2
@@ -49,6 +50,8 @@ class LeNet5Config:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {got!r}")
         if self.output == "rbf" and self.num_classes != 10:
             raise ValueError(f"num_classes must be 10 with rbf outputs, got {self.num_classes}")
+        if self.learnable_centers and self.output != "rbf":
+            raise ValueError(f"learnable_centers needs output='rbf', got {self.output!r}")
 
 
 PRESETS = {
@@ -64,12 +67,15 @@ class LeNet5(nn.Module):
 
     Args:
         config: the parts.
+        generator: randomness of the first weights; None: torch's own.
 
     Source: 1998, §II-B and Fig. 2. The modern form has ReLUs, max-pooling, a full C3, linear
     outputs, and torch's initialization; see `init_lecun` for the paper's.
     """
 
-    def __init__(self, config: LeNet5Config = LeNet5Config()) -> None:
+    def __init__(
+        self, config: LeNet5Config = LeNet5Config(), generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.c1 = nn.Conv2d(1, 6, 5)
@@ -89,14 +95,19 @@ class LeNet5(nn.Module):
         if config.activation != "relu":
             # ±2.4/√F. With ±2.4/F, as App. A prints it, the sums of F6 are a thousand times too
             # small, and training with the paper's learning rates ends with every unit saturated.
-            init_lecun(self, sqrt=True)
+            init_lecun(self, generator, sqrt=True)
+        elif generator is not None:
+            init_torch(self, generator)
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "LeNet5":
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "LeNet5":
         """Return a named form, with random weights.
 
         Args:
             name: a key of `PRESETS`, "lenet5" or "lenet5_modern".
+            generator: randomness of the first weights; None: torch's own.
             changes: fields of `LeNet5Config` to set otherwise.
 
         Raises:
@@ -104,7 +115,7 @@ class LeNet5(nn.Module):
         """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(dataclasses.replace(PRESETS[name], **changes))
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator)
 
     @property
     def layers(self) -> list[nn.Module]:

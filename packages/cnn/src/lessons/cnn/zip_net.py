@@ -27,6 +27,7 @@ class ZipNet(nn.Module):
     Args:
         connectivity: the maps of H1 that each map of H2 sees: "block" for `BLOCKS`, or a tensor of
             indices (12, 8).
+        generator: randomness of the first weights; None: torch's own.
 
     Raises:
         ValueError: another connectivity.
@@ -34,7 +35,9 @@ class ZipNet(nn.Module):
     Source: 1989, Fig. 3.
     """
 
-    def __init__(self, connectivity: str | Tensor = "block") -> None:
+    def __init__(
+        self, connectivity: str | Tensor = "block", generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         table = BLOCKS
         if isinstance(connectivity, Tensor):
@@ -52,7 +55,7 @@ class ZipNet(nn.Module):
         self.flatten = nn.Flatten()
         self.squash = ScaledTanh()
         self.head = nn.Identity()
-        init_lecun(self, sqrt=True)  # as in `LeNet5`
+        init_lecun(self, generator, sqrt=True)  # as in `LeNet5`
 
     @property
     def layers(self) -> list[nn.Module]:
