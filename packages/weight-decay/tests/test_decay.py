@@ -136,6 +136,38 @@ def test_the_paper_puts_all_free_parameters_in_w():
     assert free["params"] == []
 
 
+class MyRMSNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+
+
+class LayerNormNet(nn.Linear):
+    pass
+
+
+DECAYING = {
+    "attention": (
+        lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True),
+        ["in_proj_weight", "out_proj.weight"],
+    ),
+    "lstm": (
+        lambda: nn.LSTM(3, 4, bidirectional=True),
+        ["weight_ih_l0", "weight_hh_l0", "weight_ih_l0_reverse", "weight_hh_l0_reverse"],
+    ),
+    "gru cell": (lambda: nn.GRUCell(3, 4), ["weight_ih", "weight_hh"]),
+    "another's norm": (lambda: nn.Sequential(nn.Linear(2, 2), MyRMSNorm()), ["0.weight"]),
+    "no norm, but the word": (lambda: LayerNormNet(2, 2), ["weight"]),
+}
+
+
+@pytest.mark.parametrize(("make", "names"), DECAYING.values(), ids=DECAYING)
+def test_what_decays_where_names_are_not_just_weight_and_bias(make, names):
+    decays, free = param_groups(make(), 0.1)
+    assert decays["names"] == names
+    assert len(names) + len(free["names"]) == len(list(make().parameters()))
+
+
 def test_groups_serve_our_optimizers_and_torchs():
     for make in (AdamW, torch.optim.AdamW):
         optimizer = make(param_groups(model(), 0.1), lr=0.01)

@@ -7,6 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from lessons.weight_decay import SGDW, AdamL2, AdamW, WeightDecay
 
@@ -205,6 +209,93 @@ def test_a_copy_goes_on_alike(mode):
     optimizer.step()
     other.step()
     assert torch.equal(v, w)
+
+
+def test_every_hook_is_called_once_with_the_wrapper():
+    w, called = noise(3).requires_grad_(), []
+    optimizer = AdamW([w], 0.1)
+    optimizer.register_state_dict_pre_hook(lambda o: called.append(("before saving", o)))
+    optimizer.register_load_state_dict_pre_hook(lambda o, d: called.append(("before", o)))
+    optimizer.register_load_state_dict_post_hook(lambda o: called.append(("after", o)))
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.register_step_pre_hook(lambda o, *_: called.append(("its own", o)))
+    register = register_optimizer_step_pre_hook, register_optimizer_step_post_hook
+    handles = [each(lambda o, *_: called.append(("every step", o))) for each in register]
+    w.grad = noise(3)
+    try:
+        optimizer.step()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert [what for what, _ in called] == [
+        "before saving", "before", "after", "every step", "its own", "every step"
+    ]  # fmt: skip
+    assert all(which is optimizer for _, which in called)
+    optimizer.step()
+    assert len(called) == 7
+
+
+def test_what_a_hook_makes_of_a_state_dict_is_loaded():
+    w = noise(3).requires_grad_()
+    optimizer = SGDW([w], 0.1)
+
+    def faster(_, state_dict):
+        groups = [group | {"lr": 0.5} for group in state_dict["param_groups"]]
+        return state_dict | {"param_groups": groups}
+
+    optimizer.register_load_state_dict_pre_hook(faster)
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.param_groups[0]["lr"] == optimizer.inner.param_groups[0]["lr"] == 0.5
+
+
+def test_a_state_of_torchs_rprop_which_has_no_decay_keeps_ours():
+    ends = []
+    for lam in (0.0, 0.5):
+        w = noise(3).requires_grad_()
+        plain = torch.optim.Rprop([w], 0.1)
+        w.grad = noise(3, seed=1)
+        plain.step()
+        optimizer = WeightDecay(torch.optim.Rprop([w], 0.1), lam, "decoupled")
+        optimizer.load_state_dict(copy.deepcopy(plain.state_dict()))
+        before = w.detach().clone()
+        w.grad = torch.zeros_like(w)
+        optimizer.step()
+        ends.append(w.detach() / before)
+    assert torch.allclose(ends[0] - 0.05, ends[1])  # 1 - lr * lam
+
+
+@pytest.mark.parametrize("mode", ["l2", "decoupled"])
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_finds_the_minimum_of_loss_and_penalty(search, mode):
+    x, y = noise(30, 4), noise(30, seed=1)
+    w = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    optimizer = WeightDecay(torch.optim.LBFGS([w], line_search_fn=search), 0.7, mode)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = 0.5 * (x @ w - y).square().sum()
+        loss.backward()
+        return loss
+
+    first = optimizer.step(closure).item()
+    assert first == pytest.approx(0.5 * y.square().sum().item())  # the loss, without the penalty
+    lam = 0.7 if mode == "l2" else 0.0  # where the decay is no part of the loss it cannot move
+    ridge = torch.linalg.solve(x.T @ x + lam * torch.eye(4), x.T @ y)
+    for _ in range(3):
+        optimizer.step(closure)
+    assert torch.allclose(w, ridge, rtol=1e-4)
+    with pytest.raises(ValueError, match="closure must be given"):
+        optimizer.step()
+
+
+def test_sgdw_steps_on_a_sparse_gradient():
+    rows = torch.nn.Embedding(4, 2, sparse=True, dtype=torch.float64)
+    before = rows.weight.detach().clone()
+    rows(torch.tensor([1])).sum().backward()
+    SGDW(rows.parameters(), 0.1, weight_decay=0.5).step()
+    right = 0.95 * before
+    right[1] -= 0.1
+    assert torch.allclose(rows.weight, right)
 
 
 def test_bad_input_is_refused():

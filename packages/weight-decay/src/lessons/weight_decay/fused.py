@@ -1,9 +1,20 @@
 """torch's fused kernels: what they take without a word, and what they cannot."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, optim
+
+
+def kernel(params: Iterable) -> tuple[list, bool]:
+    """Return the parameters (or groups) as a list, and whether torch's fused kernels take them."""
+    entries = list(params)
+    nested = [e["params"] if isinstance(e, dict) else [e] for e in entries]
+    flat = [[group] if isinstance(group, Tensor) else list(group) for group in nested]
+    entries = [e | {"params": f} if isinstance(e, dict) else e for e, f in zip(entries, flat)]
+    tensors = [p[1] if isinstance(p, tuple) else p for group in flat for p in group]
+    return entries, all(t.is_floating_point() and t.device.type in ("cpu", "cuda") for t in tensors)
 
 
 def alike(a: Tensor, b: Tensor) -> bool:

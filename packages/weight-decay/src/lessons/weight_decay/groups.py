@@ -1,5 +1,6 @@
 """Which parameters decay: all of them in the paper, the weight matrices in most later practice."""
 
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +10,26 @@ from torch import nn
 from .decay import check_lam
 
 GROUPINGS = ("type", "ndim", "paper")
-NORMS = tuple(
-    kind for name, kind in vars(nn).items()
-    if isinstance(kind, type) and name.endswith(("Norm", "Norm1d", "Norm2d", "Norm3d"))
-)  # fmt: skip
-KINDS = {"norm": NORMS, "embedding": (nn.Embedding, nn.EmbeddingBag)}
+BIAS = re.compile("(^|_)bias(_|$)")  # also in_proj_bias, bias_ih_l0, bias_k
+NORM = re.compile("norm([123]d)?$", re.IGNORECASE)  # ends so; LayerNormLSTM has matrices
+
+
+def is_bias(name: str, module: nn.Module) -> bool:
+    """Return whether a parameter of this name is a bias."""
+    return bool(BIAS.search(name))
+
+
+def is_norm(name: str, module: nn.Module) -> bool:
+    """Return whether a module is a normalization layer: torch's, or one that is called so."""
+    return any(NORM.search(kind.__name__) for kind in type(module).__mro__)
+
+
+def is_embedding(name: str, module: nn.Module) -> bool:
+    """Return whether a module is an embedding."""
+    return isinstance(module, nn.Embedding | nn.EmbeddingBag)
+
+
+KINDS = {"bias": is_bias, "norm": is_norm, "embedding": is_embedding}
 
 
 def param_groups(
@@ -27,8 +43,10 @@ def param_groups(
     Args:
         model: whose trainable parameters to divide.
         lam: λ of the first group.
-        exclude: under "type", what does not decay: "bias" (every parameter of that name), "norm"
-            (all of a normalization layer), "embedding", or a part of a parameter's name.
+        exclude: under "type", what does not decay: "bias" (every parameter with that
+            word in its name, as ``in_proj_bias``), "norm" (all of a normalization layer, whose
+            class or a base of it ends so, as ``LlamaRMSNorm``), "embedding", or a part of a
+            parameter's name.
         grouping: "type"; "ndim": decay what has two dimensions or more (the rule of nanoGPT and
             timm); "paper": decay everything, since there w holds "all free parameters".
 
@@ -54,11 +72,7 @@ def param_groups(
         matched = set()
         for name in trainable:
             path, _, last = name.rpartition(".")
-            if pattern in KINDS:
-                hit = isinstance(modules[path], KINDS[pattern])
-            else:
-                hit = last == "bias" if pattern == "bias" else pattern in name
-            if hit:
+            if KINDS[pattern](last, modules[path]) if pattern in KINDS else pattern in name:
                 matched.add(name)
         if not matched and not default:
             warnings.warn(f"exclude {pattern!r} matches no parameter", stacklevel=2)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, optim
 
 from .decay import check_factor, check_lam, floating, weight_decay_
-from .fused import fit
+from .fused import fit, kernel
+from .hooks import no_global_hooks
 
 MODES = ("l2", "decoupled")
 # Whose own weight_decay is λw added to the gradient. Exact types: a subclass may do anything.
@@ -111,27 +112,35 @@ class WeightDecay(optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state of this class, or of the wrapped optimizer's with its own decay."""
         flag = "decoupled_weight_decay"
-        flags = [group.get(flag) for group in self.param_groups]
-        steps = [group.get("decay_step") for group in self.param_groups]
+        before = [dict(group) for group in self.param_groups]
+        state_dict = state_dict.copy()
+        for change in self._optimizer_load_state_dict_pre_hooks.values():
+            state_dict = change(self, state_dict) or state_dict
         self.inner.load_state_dict(state_dict)
         self._share()
-        for group, kept, step in zip(self.param_groups, flags, steps):
-            if kept is not None:
-                group[flag] = kept  # how we decay is the wrapper's to say, not the file's
-            if step is not None:
+        for group, old in zip(self.param_groups, before):
+            if flag in old:
+                group[flag] = old[flag]  # how we decay is the wrapper's to say, not the file's
+            if "decay_step" in old:
                 group.setdefault("decay_step", 0)
+            group.setdefault("weight_decay", old["weight_decay"])  # torch's Rprop has none
+        for tell in self._optimizer_load_state_dict_post_hooks.values():
+            tell(self)
 
     @torch.no_grad()
     def step(self, closure=None):
         """Decay and step, in torch's order: the loss's gradient, the decay, the step.
 
         Args:
-            closure: computes the loss anew, with gradients, and returns it.
+            closure: computes the loss anew, with gradients, and returns it. LBFGS needs one.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        again = isinstance(self.inner, optim.LBFGS)
+        if again and closure is None:
+            raise ValueError("closure must be given: LBFGS asks for the loss again within a step")
         lams = [group["weight_decay"] for group in self.param_groups]
         grads: list[tuple[Tensor, Tensor]] = []
         for group, lam in zip(self.param_groups, lams):
@@ -142,11 +151,14 @@ class WeightDecay(optim.Optimizer):
             if self.mode == "decoupled":
                 check_factor(group["lr"], now)
             group["weight_decay"] = now if self.inside else 0.0
-            if not self.inside and now:
+            if again and now and self.mode == "l2":
+                closure = self._penalized(closure, group, now)
+            elif not self.inside and now:
                 grads += self._decay(group, now)
         relaid, slow = fit(self.inner)
         try:
-            self.inner.step()
+            with no_global_hooks():  # they are called around this step, once
+                self.inner.step(closure) if again else self.inner.step()
         finally:
             for group, lam in zip(self.param_groups, lams):
                 group["weight_decay"] = lam
@@ -170,15 +182,21 @@ class WeightDecay(optim.Optimizer):
             param.grad = param.grad.add(away, alpha=sign * lam)
         return kept
 
+    def _penalized(self, closure, group: dict[str, Any], lam: float):
+        """Return a closure of the loss with the penalty of a group's parameters."""
+        sign = -1 if group.get("maximize") else 1
 
-def kernel(params: Iterable) -> tuple[list, bool]:
-    """Return the parameters (or groups) as a list, and whether torch's fused kernels take them."""
-    entries = list(params)
-    nested = [e["params"] if isinstance(e, dict) else [e] for e in entries]
-    flat = [[group] if isinstance(group, Tensor) else list(group) for group in nested]
-    entries = [e | {"params": f} if isinstance(e, dict) else e for e, f in zip(entries, flat)]
-    tensors = [p[1] if isinstance(p, tuple) else p for group in flat for p in group]
-    return entries, all(t.is_floating_point() and t.device.type in ("cpu", "cuda") for t in tensors)
+        def penalized():
+            loss = closure()
+            with torch.no_grad():
+                for param in group["params"]:
+                    if param.grad is not None:
+                        away = param if self.towards is None else param - self.towards[param]
+                        loss = loss + 0.5 * sign * lam * away.square().sum()
+                        param.grad = param.grad.add(away, alpha=sign * lam)
+            return loss
+
+        return penalized
 
 
 def _wrapped(self, make, params, options, weight_decay, mode, extra) -> None:
