@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lessons.transformer.claims import costs, graph, translators
+from lessons.transformer.claims import costs, distance, graph, translators
 from lessons.transformer.claims.race import recurrent, transformer
 
 
@@ -28,6 +28,19 @@ def test_layers_cost_what_their_matrices_say():
     assert costs.attention_layer(n, d) == 8 * n * d * d + 4 * n * n * d
     for kind, gates in costs.GATES.items():
         assert costs.recurrence(gates)(n, d) == gates * 4 * n * d * d, kind
+    assert costs.convolution(n, d) == 6 * n * d * d
+    assert costs.convolution(n, d, gated=True) == 12 * n * d * d
+    assert costs.convolution(n, d, separable=True) == 2 * n * d * d + 6 * n * d
+
+
+@pytest.mark.parametrize("kind", distance.PATHS)
+@pytest.mark.parametrize("n", [4, 9, 16])
+def test_the_end_of_each_net_sees_the_beginning(kind, n):
+    net = distance.Remembering(kind, n)
+    ids = torch.randint(distance.SYMBOLS, (2, n))
+    other = ids.clone()
+    other[:, 0] = (ids[:, 0] + 1) % distance.SYMBOLS
+    assert not torch.allclose(net(ids), net(other), atol=1e-9)
 
 
 @pytest.mark.parametrize(("kind", "n", "expected"), [
@@ -35,7 +48,7 @@ def test_layers_cost_what_their_matrices_say():
     ("dilated", 8, 3),
 ])  # fmt: skip
 def test_paths_from_end_to_end(kind, n, expected):
-    assert costs.steps_between(kind, n) == expected
+    assert distance.steps_between(kind, n) == expected
 
 
 def test_operations_of_the_recurrent_net_are_those_of_its_matrices():

@@ -2,8 +2,10 @@
 
 from . import (
     costs,
+    distance,
     errata,
     heads,
+    parallel,
     parsing,
     places,
     read,
@@ -11,17 +13,19 @@ from . import (
     regularization,
     scale,
     translation,
+    variations,
 )
 
 CLAIMS = [
-    translation.equal_operations, translation.equal_time, costs.parallel,
-    costs.table_1, costs.whole_layers, costs.path_lengths,
-    scale.vanishing, scale.counteracted,
-    heads.one_head, heads.averaging, heads.too_many_heads,
-    places.shifts, places.learned_positions, places.extrapolation, places.better_than_a_table,
+    translation.better_translations, translation.less_time, parallel.chain_costs,
+    costs.whole_layers, distance.learning,
+    variations.scale,
+    variations.one_head, variations.too_many_heads, variations.small_keys, variations.bigger,
+    places.shifts, regularization.learned_positions,
     regularization.smoothing_hurts_perplexity, regularization.smoothing_improves_accuracy,
     regularization.smoothing_improves_bleu, regularization.dropout,
-    parsing.constituency_parsing, reading.read_dates,
+    reading.read_dates, costs.table_1, parallel.chains, distance.path_lengths,
+    scale.random_products, heads.two_places, places.longer_sentences, parsing.trees,
     errata.wavelength, errata.parameters, errata.two_scores,
 ]  # fmt: skip
 COMMANDS = {"read": read.main}

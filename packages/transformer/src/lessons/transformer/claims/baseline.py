@@ -23,6 +23,8 @@ class RecurrentTranslator(nn.Module):
         embedding: width of the embeddings.
         encoder: width of each direction's state.
         decoder: width of the decoder's state, of the keys, and of the output's hidden layer.
+        tied: let one matrix be embedding and output (Press and Wolf 2016); else they are two.
+        dropout: of the embeddings and of the output's hidden layer.
         generator: randomness of the initial weights.
     """
 
@@ -32,9 +34,12 @@ class RecurrentTranslator(nn.Module):
         embedding: int = 64,
         encoder: int = 80,
         decoder: int = 128,
+        tied: bool = False,
+        dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.embedding = nn.Embedding(vocab_size, embedding)
         self.encoder = nn.GRU(embedding, encoder, batch_first=True, bidirectional=True)
         self.start = nn.Linear(2 * encoder, decoder)
@@ -52,6 +57,12 @@ class RecurrentTranslator(nn.Module):
             else:
                 nn.init.zeros_(parameter)
         nn.init.normal_(self.embedding.weight, generator=generator)
+        self.scale = 1.0
+        if tied:  # small as an output matrix needs it, and as large as the other one on the way in
+            self.scale = embedding**0.5
+            with torch.no_grad():
+                self.embedding.weight /= self.scale
+            self.output.weight = self.embedding.weight
 
     def forward(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
         """Return the logits (B, T, V) of the token after each target position."""
@@ -60,7 +71,7 @@ class RecurrentTranslator(nn.Module):
     def states(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
         """Return decoder state and context side by side, (B, T, H + C)."""
         memory, state_BH = self._encode(src_BS)
-        inputs_BTX = self.embedding_in(self.embedding(tgt_BT))
+        inputs_BTX = self.embedding_in(self._embed(tgt_BT))
         states, contexts = [], []
         for input_BX in inputs_BTX.unbind(1):
             state_BH, context_BC = self._step(input_BX, state_BH, memory)
@@ -70,7 +81,7 @@ class RecurrentTranslator(nn.Module):
 
     def project(self, states_BTX: Tensor) -> Tensor:
         """Return the logits (…, V) of what ``states`` returned."""
-        return self.output(self.hidden(states_BTX).tanh())
+        return self.output(self.dropout(self.hidden(states_BTX).tanh()))
 
     @torch.no_grad()
     def greedy(self, src_BS: Tensor, max_len: int) -> Tensor:
@@ -79,7 +90,7 @@ class RecurrentTranslator(nn.Module):
         token_B = src_BS.new_full((len(src_BS),), BOS)
         done_B, ids = torch.zeros_like(token_B, dtype=torch.bool), []
         while len(ids) < max_len and not done_B.all():
-            input_BX = self.embedding_in(self.embedding(token_B))
+            input_BX = self.embedding_in(self._embed(token_B))
             state_BH, context_BC = self._step(input_BX, state_BH, memory)
             logits_BV = self.project(torch.cat([state_BH, context_BC], -1))
             token_B = logits_BV.argmax(-1).masked_fill(done_B, PAD)
@@ -87,13 +98,16 @@ class RecurrentTranslator(nn.Module):
             ids.append(token_B)
         return torch.stack(ids, 1)
 
+    def _embed(self, ids):
+        return self.dropout(self.embedding(ids) * self.scale)
+
     def _encode(self, src_BS):
         if src_BS.is_meta:  # where operations are counted; there are no lengths there
-            memory_BSC = self.encoder(self.embedding(src_BS))[0]
+            memory_BSC = self.encoder(self._embed(src_BS))[0]
         else:
             lengths_B = (src_BS != PAD).sum(-1).cpu()
             packed = nn.utils.rnn.pack_padded_sequence(
-                self.embedding(src_BS), lengths_B, batch_first=True, enforce_sorted=False
+                self._embed(src_BS), lengths_B, batch_first=True, enforce_sorted=False
             )
             memory_BSC, _ = nn.utils.rnn.pad_packed_sequence(
                 self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]

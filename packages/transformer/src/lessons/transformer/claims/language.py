@@ -67,7 +67,12 @@ def _noun_phrase(rng, start, may_nest=True) -> tuple[list[str], list[str], list[
 
 
 def corpus(
-    count: int, seed: int, clauses: int = 1, lengths: tuple[int, int] = (0, 1000), apart_from=()
+    count: int,
+    seed: int,
+    clauses: int = 1,
+    lengths: tuple[int, int] = (0, 1000),
+    apart_from=(),
+    nested: int = 1000,
 ) -> list[Pair]:
     """Return distinct sentence pairs.
 
@@ -77,6 +82,7 @@ def corpus(
         clauses: joined in each sentence.
         lengths: least and most source words.
         apart_from: pairs whose sources must not occur.
+        nested: most relative clauses.
     """
     rng, pairs, seen = random.Random(seed), [], {pair.src for pair in apart_from}
     while len(pairs) < count:
@@ -86,7 +92,8 @@ def corpus(
             alignment += [len(words) + i for i in where]
             words, translation = words + more, translation + foreign
         src = (*(IDS[word] for word in words), IDS["<eos>"])
-        if lengths[0] <= len(words) <= lengths[1] and src not in seen:
+        fits = lengths[0] <= len(words) <= lengths[1] and words.count(WHO) <= nested
+        if fits and src not in seen:
             seen.add(src)
             tgt = (*(IDS[word] for word in translation), IDS["<eos>"])
             pairs.append(Pair(src, tgt, tuple(alignment)))

@@ -1,8 +1,8 @@
-"""Claim C7: sentences into trees."""
+"""Demonstration D8: sentences into trees."""
 
-from ..lab.claim import Finding, claim
+from ..lab.claim import Finding, demonstration
 from ..lab.run import Run
-from ..lab.statistics import interval, judge, paired, seeds_needed
+from ..lab.statistics import interval, paired
 from . import treebank
 from .race import (
     COLOR,
@@ -15,7 +15,7 @@ from .race import (
     translations,
 )
 
-MIDDLE = {"Transformer": 3e-3, "GRU": 6e-3}  # of the first grid of learning rates
+MIDDLE = {"Transformer": 3e-3, "GRU": 1.2e-2}  # of the first grid of learning rates
 MAKE = {"Transformer": transformer, "GRU": recurrent}
 
 
@@ -44,22 +44,19 @@ def parse(run: Run, rates: dict[str, float], marks: list[int], seed: int):
     return {"scores": found, "seconds": seconds}
 
 
-@claim(
-    "C7",
-    "§6.3, Table 4",
-    "It parses better than a recurrent sequence-to-sequence net.",
-    quotes="In contrast to RNN sequence-to-sequence models [37], the Transformer outperforms the "
-    "BerkeleyParser [29] even when training only on the WSJ training set of 40K sentences.",
+@demonstration(
+    "D8",
+    "Sentences of a small grammar into trees, beside a recurrent net.",
+    source="§6.3",
     asks="F1 of labelled brackets on unseen sentences of a small grammar, written as brackets, "
-    "after the same steps; each net's learning rate tuned at this length on trees apart.",
-    holds_if="the 95% interval of F1(Transformer) − F1(GRU), paired by seed, lies above 0",
-    fails_if="it lies below 0",
-    paper="F1 91.3 against 88.3",
+    "after the same steps; each net's learning rate tuned at this length on trees apart. The "
+    "paper's parser read newspapers (F1 91.3). Only a full run trains them.",
+    paper="F1 91.3 on newspapers",
     full_only=True,
 )
-def constituency_parsing(run: Run) -> Finding:
+def trees(run: Run) -> Finding:
     """Race over sentences and their trees."""
-    marks = run.pick(test=[2, 4], default=[100, 200, 400])
+    marks = run.pick(test=[2, 4], default=[200, 400])
     rates: dict[str, float] = dict(MIDDLE)
     tried: dict[str, dict[float, float]] = {}
     for name in COLOR if run.scale != "test" else ():
@@ -83,24 +80,19 @@ def constituency_parsing(run: Run) -> Finding:
     trend = ", ".join(f"{g.text(1)} after {m} steps" for g, m in zip(gaps, marks))
     count = sum(len(each) for each in tried.values())
     return Finding(
-        judgement=judge(gaps[-1], above=0.0, paper_regime=False),
-        ours=f"F1 {ends['Transformer'].mean:.1f} against {ends['GRU'].mean:.1f}; difference "
-        f"{gaps[-1].text(1)}",
+        judgement=None,
+        ours=f"F1 {ends['Transformer'].mean:.1f}; GRU {ends['GRU'].mean:.1f}",
         ran="Sentences of a small grammar (mean 9 words) to linearised trees (mean 26 symbols), "
-        f"12,000 to train, 300 to test; nets of C5, {marks[-1]} batches of 32 in turns, {count} "
-        f"learning rates tried at full length, {len(trials)} seeds. The paper: 40,000 newspaper "
-        "sentences, d_model 1024.",
+        "12,000 to train, 300 to test; a Transformer of 2 + 2 layers of width 64 and a GRU with "
+        f"attention, {marks[-1]} batches of 32 in turns, {count} learning rates tried at full "
+        f"length, {len(trials)} seeds.",
         measured=f"F1 of labelled brackets, Transformer minus GRU: {trend}. Whole trees right "
-        f"{whole['Transformer']:.3f} against {whole['GRU']:.3f}. A first form, with rates tuned "
-        "for another task and two seeds, had 90.3 against 98.0: not seen.",
+        f"{whole['Transformer']:.3f} against {whole['GRU']:.3f}. An earlier run, with rates tuned "
+        "for another task and two seeds, had 90.3 against 98.0.",
         numbers={
             "steps": marks, "f1": f1, "rates": rates, "whole": whole,
             "mean": {name: end.mean for name, end in ends.items()},
             "tried": {n: {f"{r:g}": -v for r, v in t.items()} for n, t in tried.items()},
         },
         timings={"seconds a step": [trial["seconds"] for trial in trials]},
-        between="A grammar without ambiguity, of words that a GRU reads in the order of its "
-        "brackets; the paper's sentences are ambiguous and long, and its net is a hundred times "
-        "larger.",
-        would_decide=f"About {seeds_needed(gaps[-1], 0.0)} seeds.",
     )  # fmt: skip

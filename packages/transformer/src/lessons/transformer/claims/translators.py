@@ -1,6 +1,9 @@
 """Translators from English to French: their texts, training, scores, and what a step costs."""
 
+import copy
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,15 +20,18 @@ from .bleu import bleu, words
 from .pieces import Pieces
 from .race import BOS, COLOR, recurrent, said, transformer
 
-TOKENS, WARMUP, SMOOTHING, LONGEST = 800, 200, 0.1, 80
+TOKENS, WARMUP, LONGEST = 800, 200, 80
+SMOOTHING = DROPOUT = 0.1  # §5.4
+FALL = 0.1  # the last part of every training, in which the rate falls to nothing
 BINS = {"1–10": (0, 10), "11–20": (11, 20), "21+": (21, 1000)}
-_texts: dict[str, Any] = {}
+EXAMPLES = (40, 300, 700)
+_texts: dict[Any, Any] = {}
 
 
-def texts(run: Run) -> dict[str, Any]:
-    """Return sentences of all parts, their pieces' ids, and the pieces."""
-    if run.scale in _texts:
-        return _texts[run.scale]
+def texts(run: Run, size: int = 4000) -> dict[str, Any]:
+    """Return sentences of all parts, their pieces' ids, and so many pieces."""
+    if (run.scale, size) in _texts:
+        return _texts[run.scale, size]
     if run.scale == "test":  # no data: the made-up language
         made = [
             tuple(" ".join(language.WORDS[i] for i in ids[:-1]) for ids in (pair.src, pair.tgt))
@@ -35,22 +41,22 @@ def texts(run: Run) -> dict[str, Any]:
     else:
         found = manuals.corpus(run.data)
         parts = {"train": found.train, "dev": found.dev, "test": found.test}
-    size = run.pick(test=80, default=4000)
-    pieces = Pieces((text for pair in parts["train"] for text in pair), size)
+    pieces = Pieces((t for pair in parts["train"] for t in pair), run.pick(test=80, default=size))
     ids = {name: [(pieces.encode(a), pieces.encode(b)) for a, b in pairs]
            for name, pairs in parts.items()}  # fmt: skip
     ids["train"] = [pair for pair in ids["train"] if max(map(len, pair)) <= LONGEST]
-    _texts[run.scale] = {"texts": parts, "ids": ids, "pieces": pieces}
-    return _texts[run.scale]
+    _texts[run.scale, size] = {"texts": parts, "ids": ids, "pieces": pieces}
+    return _texts[run.scale, size]
 
 
 def make(run: Run, model: str, seed: int) -> nn.Module:
-    """Return a translator: both have about 1.9 million weights."""
+    """Return a translator: "Transformer", "GRU", or "GRU, tied", which has one matrix less."""
     size, width = len(texts(run)["pieces"]), run.pick(test=16, default=128)
-    if model == "GRU":
-        return recurrent(size, seed, embedding=width, encoder=width, decoder=2 * width)
+    if model != "Transformer":
+        sizes: dict[str, Any] = {"embedding": width, "encoder": width, "decoder": 2 * width}
+        return recurrent(size, seed, tied=model == "GRU, tied", dropout=DROPOUT, **sizes)
     sizes = {"d_model": width, "d_ff": 4 * width, "num_encoder_layers": 3, "num_decoder_layers": 3}
-    return transformer(size, seed, **sizes)
+    return transformer(size, seed, dropout=DROPOUT, **sizes)
 
 
 def states_of(net: Any, src: torch.Tensor, tgt: torch.Tensor) -> torch.Tensor:
@@ -61,63 +67,88 @@ def states_of(net: Any, src: torch.Tensor, tgt: torch.Tensor) -> torch.Tensor:
     return net.decode(tgt, net.encode(src, mask), mask)
 
 
-def loss_of(net: Any, src: torch.Tensor, tgt: torch.Tensor) -> torch.Tensor:
+def loss_of(net: Any, src: torch.Tensor, tgt: torch.Tensor, smoothing: float) -> torch.Tensor:
     """Return the smoothed cross-entropy; the output matrix meets no padding."""
     real = tgt[:, 1:] != 0
     logits = net.project(states_of(net, src, tgt[:, :-1])[real])
-    return F.cross_entropy(logits, tgt[:, 1:][real], label_smoothing=SMOOTHING)
+    return F.cross_entropy(logits, tgt[:, 1:][real], label_smoothing=smoothing)
 
 
 def adam(net: nn.Module) -> torch.optim.Adam:
-    """Return the paper's optimizer (§5.3)."""
-    return torch.optim.Adam(net.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
+    """Return the optimizer: the paper's (§5.3), and for a recurrent net Adam's usual constants."""
+    if isinstance(net, Transformer):
+        return torch.optim.Adam(net.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
+    return torch.optim.Adam(net.parameters(), fused=True)
 
 
-def step_of(net: nn.Module, optimizer: torch.optim.Adam, rate: float, src, tgt) -> None:
+def step_of(net, optimizer, rate: float, src, tgt, smoothing: float = SMOOTHING) -> None:
     """Take a step of training."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
-    loss_of(net, src, tgt).backward()
+    loss_of(net, src, tgt, smoothing).backward()
     if not isinstance(net, Transformer):  # a recurrent net's gradients explode now and then
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     optimizer.step()
 
 
-def batches(run: Run, seed: int):
-    """Yield batches of about 800 tokens, of sentences of one length, without end."""
-    pairs, generator = texts(run)["ids"]["train"], torch.Generator().manual_seed(seed)
-    while True:
-        for chosen in batch_by_tokens(pairs, TOKENS, generator):
-            some = [pairs[i] for i in chosen]
-            yield (pad([a for a, _ in some]).to(run.device),
-                   pad([(BOS, *b) for _, b in some]).to(run.device))  # fmt: skip
+def batches(pairs, count: int, seed: int) -> list[list[int]]:
+    """Return the pairs of so many batches of about 800 tokens, of sentences of one length."""
+    generator = torch.Generator().manual_seed(seed)
+    passes = (batch_by_tokens(pairs, TOKENS, generator) for _ in itertools.count())
+    return list(itertools.islice(itertools.chain.from_iterable(passes), count))
 
 
-def translator(run: Run, model: str, rate: float, marks: list[int], seed: int):
-    """Train one translator; return its scores on the test pages at the marks.
+def tensors(run: Run, pairs, chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return sources and targets of a batch, the targets with their start mark."""
+    some = [pairs[i] for i in chosen]
+    return (pad([a for a, _ in some]).to(run.device),
+            pad([(BOS, *b) for _, b in some]).to(run.device))  # fmt: skip
 
-    The rate rises for 200 steps and falls with the root of the step (eq. 3, its peak tuned): a
-    schedule without a horizon, so that one run has several lengths of training.
+
+def trained(
+    run: Run, net: nn.Module, rate: float, ends, pairs, seed: int, smoothing: float = SMOOTHING
+) -> Iterator[tuple[int, nn.Module]]:
+    """Train a net; yield each length of training and the net that it ends with.
+
+    The rate rises for 200 steps and stays. For each length a copy branches off when a tenth of it
+    is left, and its rate falls in a line to nothing on the batches that come next (Hägele et al.
+    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations"). So each
+    length has a training that ends, and what comes before is shared.
     """
-    net = make(run, model, seed).to(run.device).train()
-    optimizer = adam(net)
-    source, found, began = batches(run, seed), [], time.process_time()
-    for step in run.track(range(1, max(marks) + 1), f"{model}, rate {rate:g}, seed {seed}"):
-        now = rate * min(step / WARMUP, (WARMUP / step) ** 0.5)
-        step_of(net, optimizer, now, *next(source))
-        if step in marks:
-            spent = time.process_time() - began
-            found.append({"step": step, "seconds": spent, **scores(run, net.eval())})
-            net.train()
-            began = time.process_time() - spent
-    return found
+    net.to(run.device).train()
+    optimizer, plan = adam(net), batches(pairs, max(ends), seed)
+    starts = {end - max(round(FALL * end), 1): end for end in ends}
+    for step in run.track(range(1, max(starts) + 1), f"rate {rate:g}, seed {seed}"):
+        now = rate * min(step / WARMUP, 1.0)
+        step_of(net, optimizer, now, *tensors(run, pairs, plan[step - 1]), smoothing)
+        if step in starts:
+            end = starts[step]
+            branch, its = copy.deepcopy((net, optimizer))
+            for k in range(step, end):
+                falling = now * (end - k) / (end - step + 1)
+                step_of(branch, its, falling, *tensors(run, pairs, plan[k]), smoothing)
+            yield end, branch.eval()
+
+
+def translator(run: Run, model: str, rate: float, ends: list[int], seed: int):
+    """Train one translator; return its scores on the test pages after each length of training."""
+    pairs = texts(run)["ids"]["train"]
+    lengths = trained(run, make(run, model, seed), rate, ends, pairs, seed)
+    return [{"step": end, **scores(run, net)} for end, net in lengths]
+
+
+def tune(run: Run, model: str, rate: float, end: int, seed: int) -> float:
+    """Return the loss per piece on the dev pages after a training at a rate."""
+    pairs = texts(run)["ids"]["train"]
+    ((_, net),) = trained(run, make(run, model, seed), rate, [end], pairs, seed)
+    return forced(run, net, texts(run)["ids"]["dev"])[0]
 
 
 @torch.no_grad()
-def scores(run: Run, net: Any) -> dict[str, Any]:
-    """Return BLEU, all and by source length, perplexity per piece, and three translations."""
-    known = texts(run)
+def scores(run: Run, net: Any, size: int = 4000) -> dict[str, Any]:
+    """Return BLEU, all and by source length, loss and accuracy per piece, some translations."""
+    known = texts(run, size)
     pairs, ids, pieces = known["texts"]["test"], known["ids"]["test"], known["pieces"]
     answers: list[str] = [""] * len(ids)
     for chosen in by_length(ids):
@@ -130,17 +161,15 @@ def scores(run: Run, net: Any) -> dict[str, Any]:
         chosen = [(a, b) for a, b, n in cut if low <= n <= high]
         return bleu([a for a, _ in chosen], [b for _, b in chosen]) if chosen else 0.0
 
+    nats, accuracy = forced(run, net, ids)
     return {
         "bleu": of(0, 1000),
         "by length": {name: of(low, high) for name, (low, high) in BINS.items()},
-        "nats": nats_of(run, net, ids),
-        "dev nats": nats_of(run, net, known["ids"]["dev"]),
+        "nats": nats,
+        "accuracy": accuracy,
         "brevity": sum(len(a) for a, _, _ in cut) / sum(len(b) for _, b, _ in cut),
         "examples": [answers[i] for i in EXAMPLES if i < len(answers)],
     }
-
-
-EXAMPLES = (40, 300, 700)
 
 
 def by_length(ids) -> list[list[int]]:
@@ -150,33 +179,33 @@ def by_length(ids) -> list[list[int]]:
 
 
 @torch.no_grad()
-def nats_of(run: Run, net: Any, ids) -> float:
-    """Return the loss per piece of the translation, without smoothing."""
-    nats = count = 0.0
+def forced(run: Run, net: Any, ids) -> tuple[float, float]:
+    """Return the loss per piece, without smoothing, and accuracy, given the right ones before."""
+    nats = count = right = 0.0
     for chosen in by_length(ids):
-        src = pad([ids[i][0] for i in chosen]).to(run.device)
-        tgt = pad([(BOS, *ids[i][1]) for i in chosen]).to(run.device)
+        src, tgt = tensors(run, ids, chosen)
         real = tgt[:, 1:] != 0
-        logits = net.project(states_of(net, src, tgt[:, :-1])[real])
-        nats += float(F.cross_entropy(logits, tgt[:, 1:][real], reduction="sum"))
-        count += int(real.sum())
-    return nats / count
+        logits, wanted = net.project(states_of(net, src, tgt[:, :-1])[real]), tgt[:, 1:][real]
+        nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
+        right += int((logits.argmax(-1) == wanted).sum())
+        count += len(wanted)
+    return nats / count, right / count
 
 
-def speeds(run: Run, seed: int):
+def speeds(run: Run, models: dict[str, str], seed: int):
     """Measure a step of both in turns: CPU seconds, and operations.
 
     Operations are counted on the meta device, forward and backward: a count on the device at hand
     misses what a fused kernel does not declare.
     """
-    nets = {name: make(run, name, seed).to(run.device).train() for name in COLOR}
+    nets = {name: make(run, model, seed).to(run.device).train() for name, model in models.items()}
     with torch.device("meta"):
-        twins = {name: make(run, name, seed) for name in COLOR}
+        twins = {name: make(run, model, seed) for name, model in models.items()}
     optimizers = {name: adam(net) for name, net in nets.items()}
-    source, count = batches(run, seed), run.pick(test=2, default=40)
+    pairs, count = texts(run)["ids"]["train"], run.pick(test=2, default=40)
     seconds, operations = dict.fromkeys(COLOR, 0.0), dict.fromkeys(COLOR, 0.0)
-    for k in range(count + 1):
-        src, tgt = next(source)
+    for k, chosen in enumerate(batches(pairs, count + 1, seed)):
+        src, tgt = tensors(run, pairs, chosen)
         for name, net in nets.items():
             began = time.process_time()
             step_of(net, optimizers[name], 1e-4, src, tgt)
