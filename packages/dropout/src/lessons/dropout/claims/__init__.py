@@ -31,4 +31,5 @@ CLAIMS = [
     exact.geometric_mean,
     exact.biases,
     exact.training_errors,
+    exact.mean_activation,
 ]

@@ -258,7 +258,7 @@ def sparse(run: Run) -> Finding:
     "without dropout but drops to around 0.7 when dropout is used.",
     asks="The mean activation of the same auto-encoders. Asked for is more than half of the "
     "quoted factor on a logarithmic scale: √(.7 / 2) = .59. (Summed over the bars of Fig. 8 the "
-    "two means are 2.2 and 1.1; .7 is where most units are.)",
+    "two means are 2.2 and 1.1: E3.)",
     holds_if="the interval of the ratio (with / without) lies below .59 at the end of training, "
     "at equal reconstruction error, and against weight decay of the same error",
     fails_if="one of the three lies above .59",

@@ -175,6 +175,43 @@ def training_errors(run: Run) -> Finding:
     )
 
 
+# Fig. 8's histograms of the units' mean activations, a hexadecimal digit a bar from 0 to the end.
+BARS = {
+    "without": (4.51, "730100020210102000220111111213352436135699a265562723"
+                      "667255552335752034243322132100230122011220110001"),
+    "with": (4.57, "2054574596a6a4b8bd693284a7a3237452521231032331211022"
+                   "111110211000030000000101000100010000000000000001"),
+}  # fmt: skip
+
+
+@erratum(
+    "E3",
+    "§7.2",
+    "With dropout the mean activation in Fig. 8 is 1.1; 0.7 is near its peak.",
+    quotes="The overall mean activation of hidden units is close to 2.0 for the autoencoder "
+    "without dropout but drops to around 0.7 when dropout is used.",
+    asks="The bars of Fig. 8's two histograms of mean activations, read from the pixels of the "
+    "figure: their heights are whole numbers of units and add up to 256 in both.",
+)
+def mean_activation(run: Run) -> Finding:
+    """Take the means of two histograms."""
+    counts = {kind: [int(bar, 16) for bar in bars] for kind, (_, bars) in BARS.items()}
+    means = {
+        kind: sum(n * (i + 0.5) * BARS[kind][0] / len(bars) for i, n in enumerate(bars)) / sum(bars)
+        for kind, bars in counts.items()
+    }
+    return Finding(
+        None,
+        ours=f"{means['without']:.2f} without, {means['with']:.2f} with dropout",
+        ran="The images of Fig. 8 on page 1944 of the published PDF.",
+        measured=f"Mean over {sum(counts['without'])} units without dropout "
+        f"{means['without']:.2f}, over {sum(counts['with'])} with dropout {means['with']:.2f}; the "
+        f"highest bar with dropout, of {max(counts['with'])} units, is at "
+        f"{(counts['with'].index(max(counts['with'])) + 0.5) * BARS['with'][0] / 100:.2f}.",
+        numbers={"counts": counts, "means": means},
+    )
+
+
 def text(value: float) -> str:
     """Return a small number as a power of ten."""
     if value == 0:
