@@ -183,8 +183,10 @@ def report(run: Run, basis: str) -> Finding:
         "gradients clipped at 1. Both: dropout and label smoothing of 0.1; a rate that rises for "
         "200 steps, stays, and falls in a line over the last tenth; its height tuned by "
         f"perplexity on other pages over {sizes[0] // 2} steps of the GRU, an eighth of the "
-        f"longest training ({_tried(all_of)}). Greedy decoding, {seeds} seeds. The paper: 36 "
-        "million pairs, 65 and 213 million weights, 100,000 and 300,000 steps of 25,000 tokens.",
+        f"longest training ({_tried(all_of)}). Four lengths, the same "
+        "time for both; equal operations and steps are read off between them, in a line over the "
+        f"logarithm of the steps. Greedy decoding, {seeds} seeds. The paper: 36 million pairs, "
+        "65 and 213 million weights, 100,000 and 300,000 steps of 25,000 tokens.",
         measured=f"BLEU, Transformer minus GRU, at {', '.join(f'{s:,}' for s in sizes)} steps of "
         f"the GRU: {trend}. By length of the source, equal {basis}: {spans}. The Transformer "
         f"takes {share.text(2)} of the GRU's time to the BLEU that both reach. Perplexity per "
