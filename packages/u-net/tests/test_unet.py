@@ -73,7 +73,7 @@ def test_parameters_are_exact(name):
 )
 def test_other_numbers_of_channels(into, classes, count):
     with torch.device("meta"):
-        model = UNet.from_preset("unet_paper", in_channels=into, out_channels=classes)
+        model = UNet.from_preset("unet_paper", in_channels=into, num_classes=classes)
     assert parameters(model) == count
 
 
@@ -459,7 +459,7 @@ def test_a_window_costs_as_much_as_its_part_of_the_contracting_path():
         (lambda: UNetConfig(channels=(64,)), "two or more positive, rising numbers"),
         (lambda: UNetConfig(channels=(64, 32)), r"rising numbers, got \(64, 32\)"),
         (lambda: UNet.from_preset("unet_paper", channels=(0, 1)), "positive, rising numbers"),
-        (lambda: UNetConfig(out_channels=0), "numbers of channels must be positive"),
+        (lambda: UNetConfig(num_classes=0), "numbers of channels must be positive"),
         (lambda: UNetConfig(dropout=1.0), r"dropout must be in \[0, 1\), got 1.0"),
         (lambda: UNetConfig(up="bilinear", last_up_channels=9), "needs up='transpose'"),
         (lambda: output_size(500), "16k \\+ 60, k ≥ 8, got 500; the nearest are 492 and 508"),

@@ -2,6 +2,7 @@
 
 from .augment import elastic_deform, gray_jitter, random_rot90_flip
 from .cells import generate, nuclei
+from .files import save
 from .loss import dice_loss, weighted_cross_entropy
 from .metrics import (
     Match,
@@ -20,6 +21,9 @@ from .training import Augmentation, Tiles, fit, make_optimizer
 from .unet import PRESETS, UNet, UNetConfig, center_crop, initialize
 from .weighting import separate, weight_map
 from .weights import (
+    from_brain,
+    from_milesial,
+    from_release,
     load,
     load_brain,
     load_milesial,
@@ -45,6 +49,9 @@ __all__ = [
     "dice_loss",
     "elastic_deform",
     "fit",
+    "from_brain",
+    "from_milesial",
+    "from_release",
     "generate",
     "gray_jitter",
     "initialize",
@@ -61,6 +68,7 @@ __all__ = [
     "rand_error",
     "random_rot90_flip",
     "rotations_mean",
+    "save",
     "separate",
     "tile_predict",
     "to_brain",

@@ -17,7 +17,8 @@ class SlidingWindow(nn.Module):
     """A classifier of the pixel in the middle of a window.
 
     Args:
-        config: of the U-Net of which this is the contracting path; without padding.
+        config: of the U-Net of which this is the contracting path; without padding. Dropout is
+            left out.
         generator: randomness of the initial weights.
 
     Raises:
@@ -33,7 +34,7 @@ class SlidingWindow(nn.Module):
         self.down = nn.ModuleList(
             DoubleConv(into[i], into[i + 1], into[i + 1], config) for i in levels
         )
-        self.score = nn.Conv2d(config.channels[-1], config.out_channels, 1)
+        self.score = nn.Conv2d(config.channels[-1], config.num_classes, 1)
         self.window = 9 * 2**config.depth - 4  # all that one unit of the lowest level sees
         initialize(self, generator)
 
@@ -54,14 +55,17 @@ class SlidingWindow(nn.Module):
     def dense(self, x_BCHW: Tensor) -> Tensor:
         """Return the scores of every window of an image, (B, K, H - S + 1, W - S + 1).
 
-        The same numbers as `forward` of each window, without computing anything twice: poolings
-        move by one pixel, and what follows them skips accordingly (later than 2012).
+        The same numbers as `forward` of each window, in evaluation, without computing anything
+        twice: poolings move by one pixel, and what follows them skips accordingly (later than
+        2012).
         """
         for level, block in enumerate(self.down):
             if level:
                 x_BCHW = F.max_pool2d(x_BCHW, 2, 1, dilation=2 ** (level - 1))
-            for conv in (m for m in block.modules() if isinstance(m, nn.Conv2d)):
-                x_BCHW = F.relu(F.conv2d(x_BCHW, conv.weight, conv.bias, dilation=2**level))
+            assert isinstance(block, DoubleConv)
+            for conv, norm in ((block.conv1, block.norm1), (block.conv2, block.norm2)):
+                x_BCHW = F.conv2d(x_BCHW, conv.weight, conv.bias, dilation=2**level)
+                x_BCHW = F.relu(norm(x_BCHW))
         return self.score(x_BCHW)
 
 

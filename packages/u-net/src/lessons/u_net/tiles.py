@@ -59,7 +59,7 @@ def tile_predict(
             f"image must have more than {config.border} pixels a side, which is what is mirrored "
             f"at its edges, got {tuple(shape)}"
         )
-    want = (config.out_channels, *shape)
+    want = (config.num_classes, *shape)
     first = next(model.parameters())
     out = torch.empty(want, dtype=first.dtype, device=image_CHW.device) if out is None else out
     if tuple(out.shape) != want:

@@ -9,7 +9,7 @@ Source: Ronneberger et al. 2015, §2 and Fig. 1.
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ class UNetConfig:
     """
 
     in_channels: int = 1
-    out_channels: int = 2
+    num_classes: int = 2
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)  # of the levels, from top to bottom
     padding: str = "valid"  # the paper; "same" puts zeros around each map (later)
     # How maps grow: "transpose" is what Fig. 1's sizes and the released net need; "upsample_conv"
@@ -47,8 +47,11 @@ class UNetConfig:
     last_up_channels: int | None = None  # of the last up-convolution: 128 in the released net
     skips: bool = True  # False: no copies, a plain encoder-decoder
     grad_checkpointing: bool = False  # compute levels again in the backward pass, to save memory
+    out_channels: InitVar[int | None] = None  # the former name of num_classes
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, out_channels: int | None) -> None:
+        if out_channels is not None:
+            object.__setattr__(self, "num_classes", out_channels)
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 listed = ", ".join(map(repr, allowed))
@@ -56,7 +59,7 @@ class UNetConfig:
         widths = self.channels
         if len(widths) < 2 or min(widths) < 1 or list(widths) != sorted(widths):
             raise ValueError(f"channels must be two or more positive, rising numbers, got {widths}")
-        if min(self.in_channels, self.out_channels, self.last_up_channels or 1) < 1:
+        if min(self.in_channels, self.num_classes, self.last_up_channels or 1) < 1:
             raise ValueError(f"numbers of channels must be positive, got {self}")
         if self.up == "bilinear" and self.last_up_channels:
             raise ValueError("last_up_channels needs up='transpose': 'bilinear' keeps the channels")
@@ -88,7 +91,7 @@ PRESETS = {
         SAME, in_channels=3, channels=(64, 128, 256, 512, 512), up="bilinear"
     ),
     "unet_brain": dataclasses.replace(
-        SAME, in_channels=3, out_channels=1, channels=(32, 64, 128, 256, 512)
+        SAME, in_channels=3, num_classes=1, channels=(32, 64, 128, 256, 512)
     ),
     # Ours, for a desk. Half of 32 channels is more than a net this small can spare: no dropout.
     "unet_small": UNetConfig(channels=(8, 16, 32), dropout=0.0),
@@ -194,7 +197,7 @@ class UNet(nn.Module):
             merges.append(DoubleConv(copied + grown, middle, out, config))
             below = out
         self.up, self.merge = nn.ModuleList(ups), nn.ModuleList(merges)  # from the bottom upwards
-        self.score = nn.Conv2d(widths[0], config.out_channels, 1)
+        self.score = nn.Conv2d(widths[0], config.num_classes, 1)
         initialize(self, generator)
 
     @classmethod
