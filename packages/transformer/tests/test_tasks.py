@@ -46,6 +46,13 @@ def test_training_and_test_sentences_are_disjoint_and_distinct():
     assert len(set(sources)) == 450
 
 
+def test_longer_sentences_have_no_more_relative_clauses_than_asked_for():
+    who = language.IDS[language.WHO]
+    pairs = language.corpus(40, 3, lengths=(11, 15), nested=1)
+    assert max(pair.src.count(who) for pair in pairs) == 1
+    assert {len(pair.src) - 1 for pair in pairs} <= set(range(11, 16))
+
+
 def test_lengths_are_within_their_bounds():
     assert all(11 <= len(p.src) - 1 <= 30 for p in language.corpus(40, 3, lengths=(11, 30)))
 
