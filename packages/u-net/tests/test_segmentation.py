@@ -113,6 +113,11 @@ def test_one_cell_alone_gives_no_border():
     assert torch.equal(weight_map(cells, class_balance=False), torch.ones(2, 3))
 
 
+@pytest.mark.parametrize("cells", [torch.zeros(1, 8, 8).long(), torch.full((2, 8, 8), 3)])
+def test_the_balance_of_one_class_is_one(cells):
+    assert torch.equal(weight_map(cells, w0=0), torch.ones(cells.shape))
+
+
 @pytest.mark.parametrize("cells", [TOUCHING > 0, (TOUCHING > 0).long()])
 def test_a_mask_instead_of_numbers_is_warned_of(cells):
     with pytest.warns(UserWarning, match="needs instance labels"):
@@ -169,6 +174,37 @@ def test_losses_have_the_gradients_of_finite_differences():
     weight = torch.rand(1, 2, 3, generator=rng(), dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda s: weighted_cross_entropy(s, target, weight), (scores,))
     assert torch.autograd.gradcheck(lambda s: dice_loss(s, target), (scores,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_losses_of_half_precision_are_those_of_single(dtype):
+    scores = torch.randn(1, 2, 512, 512, generator=rng()).to(dtype)
+    target = torch.zeros(1, 512, 512, dtype=torch.long)
+    weight = torch.ones(1, 512, 512, dtype=dtype)
+    for loss in (
+        dice_loss, weighted_cross_entropy, lambda s, t: weighted_cross_entropy(s, t, weight, "mean")
+    ):  # fmt: skip
+        exact = loss(scores.double(), target).item()
+        assert loss(scores, target).item() == pytest.approx(exact, rel=1e-4)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert loss(scores, target).item() == pytest.approx(exact, rel=1e-4)
+
+
+def test_weights_of_nothing_are_a_loss_of_nothing():
+    scores = torch.randn(1, 2, 2, 3, generator=rng(), requires_grad=True)
+    target = torch.zeros(1, 2, 3, dtype=torch.long)
+    loss = weighted_cross_entropy(scores, target, torch.zeros(1, 2, 3), "mean")
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(scores.grad, torch.zeros_like(scores))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_classes_may_be_any_integers(dtype):
+    scores = torch.randn(1, 2, 2, 3, generator=rng())
+    target = torch.tensor([[[0, 1, 1], [1, 0, 0]]])
+    for loss in (weighted_cross_entropy, dice_loss):
+        assert loss(scores, target.to(dtype)) == loss(scores, target)
 
 
 def test_dice_loss_is_near_zero_for_the_truth_and_near_one_for_its_opposite():
@@ -388,7 +424,9 @@ def test_training_on_one_tile_learns_it_and_ends_in_evaluation():
     assert not model.training
     again = UNet(UNetConfig(channels=(4, 8), dropout=0.0), rng())
     tiles = Tiles(images[:, None], cells, model.config.border, 64, how, rng())
-    assert fit(again, tiles, torch.optim.Adam(again.parameters(), 1e-2), 60) == losses
+    optimizer = torch.optim.Adam(again.parameters(), 1e-2)
+    assert fit(again, tiles, optimizer, 60) == losses
+    assert optimizer.param_groups[0]["lr"] == 1e-2
 
 
 def test_the_optimizer_is_the_papers():
@@ -433,3 +471,11 @@ CELLS = torch.zeros(1, 64, 64, dtype=torch.long)
 def test_bad_arguments_are_named(error, make, says):
     with pytest.raises(error, match=says):
         make()
+
+
+def test_masks_of_other_numbers_than_0_and_1_are_refused():
+    mask = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8)
+    for measure in (iou, dice):
+        assert measure(mask // 255, mask > 0) == 1
+        with pytest.raises(ValueError, match="true must be a mask of True and False, or 1 and 0"):
+            measure(mask > 0, mask)

@@ -15,14 +15,25 @@ from torch import Tensor
 THRESHOLDS = tuple(i / 10 for i in range(10))  # at which a map is cut, 10 levels as in §4
 
 
+def check_mask(mask: Tensor, name: str) -> Tensor:
+    """Return a mask as booleans; a ValueError says that it has other numbers than 0 and 1."""
+    if mask.dtype != torch.bool and bool(((mask != 0) & (mask != 1)).any()):
+        raise ValueError(
+            f"{name} must be a mask of True and False, or 1 and 0; it has other numbers"
+        )
+    return mask.bool()
+
+
 def iou(predicted: Tensor, true: Tensor) -> float:
     """Return intersection over union of two masks; 1 if both are empty (Table 2)."""
+    predicted, true = check_mask(predicted, "predicted"), check_mask(true, "true")
     union = (predicted | true).sum()
     return ((predicted & true).sum() / union).item() if union else 1.0
 
 
 def dice(predicted: Tensor, true: Tensor) -> float:
     """Return twice the intersection over the sum of two masks' sizes; 1 if both are empty."""
+    predicted, true = check_mask(predicted, "predicted"), check_mask(true, "true")
     total = predicted.sum() + true.sum()
     return (2 * (predicted & true).sum() / total).item() if total else 1.0
 

@@ -115,8 +115,8 @@ def fit(
 ) -> list[float]:
     """Train a net, one tile a step, and return the losses (nats a pixel, weighted).
 
-    The learning rate falls linearly to zero. The loss is the weighted mean, not the paper's sum:
-    the step size then does not hang on the tile's size.
+    The learning rate falls linearly to zero, and is put back at the end. The loss is the weighted
+    mean, not the paper's sum: the step size then does not hang on the tile's size.
 
     Args:
         model: is left in evaluation mode.
@@ -128,14 +128,18 @@ def fit(
     rates = [group["lr"] for group in optimizer.param_groups]
     losses = []
     model.train()
-    for step in track(range(steps)):
-        image, target, weight = tiles.draw()
+    try:
+        for step in track(range(steps)):
+            image, target, weight = tiles.draw()
+            for group, rate in zip(optimizer.param_groups, rates):
+                group["lr"] = rate * (1 - step / steps)
+            optimizer.zero_grad()
+            loss = weighted_cross_entropy(model(image), target, weight, "mean")
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+    finally:
         for group, rate in zip(optimizer.param_groups, rates):
-            group["lr"] = rate * (1 - step / steps)
-        optimizer.zero_grad()
-        loss = weighted_cross_entropy(model(image), target, weight, "mean")
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
+            group["lr"] = rate
     model.eval()
     return torch.stack(losses).tolist()

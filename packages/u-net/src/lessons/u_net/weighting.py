@@ -102,7 +102,7 @@ def weight_map(
         w0: weight of a border; 0 leaves only the balance.
         sigma: in pixels, about 5 for the paper's cells; smaller cells want a smaller one.
         class_balance: whether $w_c$ is the inverse frequency of the pixel's class, with mean 1
-            over all pixels; else it is 1.
+            over all pixels; else, and where there is one class only, it is 1.
 
     Raises:
         TypeError: cells are not integers. ValueError: w0 is negative, or sigma not positive.
@@ -119,7 +119,7 @@ def weight_map(
     background = cells_NHW == 0
     share = background.double().mean()
     weight_NHW = torch.ones(cells_NHW.shape, dtype=torch.float64, device=cells_NHW.device)
-    if class_balance:
+    if class_balance and 0 < share < 1:
         weight_NHW = torch.where(background, 0.5 / share, 0.5 / (1 - share))
     images = cells_NHW.shape[:-2]
     for image in range(images[0]) if images else [...]:
