@@ -6,7 +6,7 @@ from torch import nn
 
 from ..averaging import ParameterAverage
 from ..lab.claim import Finding, claim
-from ..lab.statistics import every, judge, paired
+from ..lab.statistics import every, judge, paired, ratio
 from ..optimizer import snr
 from .data import images
 from .training import OPTIMIZERS, TUNED, descend, draw_curves, if_open, last, race, ranking
@@ -14,7 +14,7 @@ from .training import OPTIMIZERS, TUNED, descend, draw_curves, if_open, last, ra
 
 def passes(run) -> int:
     """Return how many passes over the data a run has."""
-    return run.pick(test=2, default=40, full=30, paper=200)
+    return run.pick(test=2, default=30, full=30, paper=200)
 
 
 def sizes_of_steps(optimizer) -> list[float]:
@@ -128,13 +128,18 @@ def best_of_five(run):
     gaps = {n: paired(adam, r["finals"]) for n, r in result.items() if n != "Adam"}
     judged = every([judge(gap, below=0, paper_regime=regime) for gap in gaps.values()])
     nearest = max(gaps, key=lambda name: gaps[name].mean)
+    count, trend = passes(run), []
+    for at in sorted({max(1, count // 6), max(1, count // 2), count}):
+        pair = ([sum(r["curve"][max(0, at - 3) : at]) for r in result[name]["runs"]]
+                for name in ("Adam", nearest))  # fmt: skip
+        trend.append(f"{ratio(*pair).text()} after {at}")
     return Finding(
         judged,
         ours=f"Adam − {nearest}, the nearest: {gaps[nearest].text(unit='nats')}",
         ran=f"{described(run, seeds)} {EARLIER}",
         measured=f"{ranking(result)}. Adam minus the others: "
         + ", ".join(f"{name} {gap.text()}" for name, gap in gaps.items())
-        + ".",
+        + f". Adam over {nearest}: {', '.join(trend)} passes.",
         numbers=result,
         **if_open(judged, BETWEEN),
     )

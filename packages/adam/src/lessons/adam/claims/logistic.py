@@ -1,7 +1,6 @@
 """§6.1, Fig. 1 left: logistic regression on dense features."""
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +18,7 @@ from .training import (
     draw_curves,
     if_open,
     last,
+    mean_cost,
     race,
     ranking,
 )
@@ -59,14 +59,6 @@ def train_logistic(run, optimizer, lr, decay, seed):
     return {"final": last(costs, passes(run), of=1), "curve": costs}
 
 
-def average(result: dict[str, Any]) -> float:
-    """Return the mean training cost over all passes, infinite if the run diverged.
-
-    The faster a curve of Fig. 1 falls, the smaller is the area under it.
-    """
-    return math.inf if result["final"] is None else sum(result["curve"]) / len(result["curve"])
-
-
 def minimum(run):
     """Return the lowest training cost there is, by L-BFGS."""
     x, y = images(run)
@@ -99,8 +91,10 @@ def speeds(run):
     desk, mnist = (1.0, 8.0, 4.0, 1.0), (0.25, 2.0, 1.0, 0.25)
     *starts, constant = run.pick(test=desk, default=desk, full=mnist)
     seeds = run.pick(test=2, default=3, full=5)
-    result = race(run, train_logistic, dict(zip(NAMES, starts)), seeds, measure=average, decay=True)
-    alone = race(run, train_logistic, {"AdaGrad": constant}, seeds, measure=average, decay=False)
+    result = race(
+        run, train_logistic, dict(zip(NAMES, starts)), seeds, measure=mean_cost, decay=True
+    )
+    alone = race(run, train_logistic, {"AdaGrad": constant}, seeds, measure=mean_cost, decay=False)
     return result | {UNDECAYED: alone["AdaGrad"]}
 
 

@@ -84,10 +84,10 @@ def rarely_exceeded(run):
     found = [interval(share) for share in shares.values()]
     regime = run.scale == "paper"
     judged = every([judge(f, below=0.01, paper_regime=regime) for f in found])
-    dropout, convolution = (f"{100 * f.mean:.2g}%" for f in found)
+    dropout, convolution = (convolutional.percent(f) for f in found)
     return Finding(
         judged,
-        ours=f"above 1.1 α: {dropout} (dropout), {convolution} (convolutional) of steps",
+        ours=f"above 1.1 α: {dropout} (dropout), {convolution} (convolutional)",
         ran=ran,
         measured=f"{dropout} of the steps in the network with dropout and {convolution} in the "
         f"convolutional one are above 1.1 α; the largest is {largest:.2f} α.",

@@ -86,6 +86,14 @@ def cost(result: dict[str, Any]) -> float:
     return math.inf if result["final"] is None else result["final"]
 
 
+def mean_cost(result: dict[str, Any]) -> float:
+    """Return a trial's mean training cost over all passes, infinite if it diverged.
+
+    The faster a curve falls, the smaller is the area under it.
+    """
+    return math.inf if result["final"] is None else sum(result["curve"]) / len(result["curve"])
+
+
 def tuned(
     run: Run,
     trial: FunctionType,

@@ -19,7 +19,7 @@ def passes(run, net: str) -> int:
     """Return how many passes over the data a run has."""
     if net == "paper":  # "at first few epochs" (C9)
         return run.pick(test=2, default=10, full=2, paper=10)
-    return run.pick(test=2, default=30, full=100)
+    return run.pick(test=2, default=20, full=100)
 
 
 def train_vae(run, net, lr, beta1, beta2, corrected, seed):
