@@ -44,10 +44,12 @@ def randomize(model, seed=0):
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight.data, module.running_var):
-                tensor.uniform_(0.5, 1.5, generator=generator)
-            for tensor in (module.bias.data, module.running_mean):
-                tensor.normal_(0, 0.3, generator=generator)
+            for tensor in (module.weight, module.running_var):
+                if tensor is not None:
+                    tensor.data.uniform_(0.5, 1.5, generator=generator)
+            for tensor in (module.bias, module.running_mean):
+                if tensor is not None:
+                    tensor.data.normal_(0, 0.3, generator=generator)
     return model
 
 
@@ -288,6 +290,58 @@ def test_folded_small_nets_give_the_same_outputs():
     assert torch.allclose(fuse_conv_bn(model)(x), model(x), rtol=1e-9)
 
 
+class PreActBlock(nn.Module):
+    """A pre-activation block as others write it: bn1 comes before conv1."""
+
+    def __init__(self):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1)
+        self.bn2, self.conv2 = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.conv2(self.bn2(self.conv1(self.bn1(x).relu())).relu())
+
+
+class Activated(nn.BatchNorm2d):
+    def forward(self, input):
+        return super().forward(input).relu()
+
+
+class Standardized(nn.Conv2d):
+    def forward(self, input):
+        return F.conv2d(input, self.weight / self.weight.std(), self.bias)
+
+
+def hooked():
+    conv = nn.Conv2d(4, 4, 1)
+    conv.register_forward_hook(lambda module, args, output: output * 2)
+    return nn.Sequential(conv, nn.BatchNorm2d(4))
+
+
+def tied():
+    net = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1))
+    net[2].weight = net[0].weight
+    return net
+
+
+@pytest.mark.parametrize("make", [
+    PreActBlock, hooked, tied,
+    lambda: nn.Sequential(nn.Conv2d(4, 4, 1), Activated(4)),
+    lambda: nn.Sequential(Standardized(4, 4, 1), nn.BatchNorm2d(4)),
+    lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1)),
+                          nn.BatchNorm2d(4)),
+])  # fmt: skip
+def test_what_may_do_more_than_it_seems_is_not_folded(make):
+    whole = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, affine=False), nn.ReLU(), make())
+    whole = randomize(whole).double().eval()
+    fused, x = fuse_conv_bn(whole), images(2, 4, 6, 6, dtype=torch.float64)
+    assert torch.allclose(fused(x), whole(x), rtol=1e-9)
+    left = [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (whole, fused)]
+    assert left[0] == left[1] + 1
+    with pytest.raises(ValueError, match="has no convN and bnN"):
+        fuse_conv_bn(make())
+
+
 def test_channels_last_and_checkpointing_change_nothing():
     x = images(2, 3, 64, 64)
     torch.manual_seed(0)
@@ -400,6 +454,16 @@ def test_the_optimizer_is_the_papers():
     group = recipe.make_optimizer(nn.Linear(1, 1)).param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.1, 0.9, 1e-4)
     assert not group["nesterov"]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "preact_resnet18"])
+def test_no_images_give_no_logits_and_leave_the_statistics(name):
+    model = ResNet.from_preset(name, num_classes=5)
+    before = [norm.running_mean.clone() for norm in model.modules() if "running_mean" in dir(norm)]
+    for net in (model.train(), model.eval()):
+        assert net(torch.empty(0, 3, 64, 64)).shape == (0, 5)
+    after = [norm.running_mean for norm in model.modules() if "running_mean" in dir(norm)]
+    assert all(torch.equal(a, b) for a, b in zip(before, after))
 
 
 # Bad input

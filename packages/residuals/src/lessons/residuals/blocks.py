@@ -262,7 +262,7 @@ def refuse_bottleneck_options(
 
 def check_images(x: Tensor, channels: int) -> None:
     """Raise a ValueError where x is not a batch of images of that many channels."""
-    if x.dim() != 4 or x.shape[1] != channels or min(x.shape) < 1:
+    if x.dim() != 4 or x.shape[1] != channels or min(x.shape[2:]) < 1:
         raise ValueError(f"x must have shape (N, {channels}, H, W), got {tuple(x.shape)}")
 
 
