@@ -4,8 +4,9 @@ Shapes: B batch, C channels, H height, W width, F features, K classes.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
+import torch
 from torch import Tensor, nn
 
 from .blocks import BLOCKS, SHORTCUTS, check_images, conv3x3
@@ -27,9 +28,12 @@ class CifarResNetConfig:
     shortcut: str = "A"  # the paper's choice here: no parameters; "B", "C" as in `ResNetConfig`
     num_classes: int = 10
     widths: tuple[int, int, int] = (16, 32, 64)  # channels of the three stages
-    in_chans: int = 3
+    in_channels: int = 3
+    in_chans: InitVar[int | None] = None  # the former name of in_channels
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, in_chans: int | None) -> None:
+        if in_chans is not None:
+            object.__setattr__(self, "in_channels", in_chans)
         layers = 9 if self.bottleneck else 6
         if self.depth < layers + 2 or (self.depth - 2) % layers:
             raise ValueError(f"depth must be {layers}n+2, got {self.depth}")
@@ -55,6 +59,7 @@ class CifarResNet(nn.Module):
 
     Args:
         config: the shape; `CifarResNet.from_preset` has the published ones.
+        generator: randomness of the weights; None: torch's own.
 
     Source: §4.2; pre-activation and bottlenecks: He et al. 2016b, §4.
     """
@@ -63,7 +68,7 @@ class CifarResNet(nn.Module):
     layer2: nn.Sequential
     layer3: nn.Sequential
 
-    def __init__(self, config: CifarResNetConfig) -> None:
+    def __init__(self, config: CifarResNetConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
         kind = ("preact_" if config.preact else "") + (
@@ -71,7 +76,7 @@ class CifarResNet(nn.Module):
         )
         block, count = BLOCKS[kind], (config.depth - 2) // (9 if config.bottleneck else 6)
         channels = config.widths[0]
-        self.conv1 = conv3x3(config.in_chans, channels)
+        self.conv1 = conv3x3(config.in_channels, channels)
         self.bn1 = nn.Identity() if config.preact else nn.BatchNorm2d(channels)
         self.relu = nn.Identity() if config.preact else nn.ReLU(inplace=True)
         for stage, width in enumerate(config.widths):
@@ -87,14 +92,17 @@ class CifarResNet(nn.Module):
         self.norm = last
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, config.num_classes)
-        initialize(self)
+        initialize(self, generator=generator)
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "CifarResNet":
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "CifarResNet":
         """Return a published net, with random weights.
 
         Args:
             name: a key of `CIFAR_PRESETS`, such as "cifar_resnet20".
+            generator: randomness of the weights; None: torch's own.
             changes: fields of `CifarResNetConfig` to set otherwise.
 
         Raises:
@@ -102,11 +110,11 @@ class CifarResNet(nn.Module):
         """
         if name not in CIFAR_PRESETS:
             raise ValueError(f"name must be one of {', '.join(CIFAR_PRESETS)}, got {name!r}")
-        return cls(dataclasses.replace(CIFAR_PRESETS[name], **changes))
+        return cls(dataclasses.replace(CIFAR_PRESETS[name], **changes), generator)
 
     def forward_features(self, x_BCHW: Tensor) -> Tensor:
-        """Return the last stage's map, (B, F, H/4, W/4) for images (B, in_chans, H, W)."""
-        check_images(x_BCHW, self.config.in_chans)
+        """Return the last stage's map, (B, F, H/4, W/4) for images (B, in_channels, H, W)."""
+        check_images(x_BCHW, self.config.in_channels)
         x_BCHW = self.relu(self.bn1(self.conv1(x_BCHW)))
         return self.norm(self.layer3(self.layer2(self.layer1(x_BCHW))))
 
@@ -115,5 +123,5 @@ class CifarResNet(nn.Module):
         return self.fc(self.avgpool(features_BFHW).flatten(1))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits (B, K) for images (B, in_chans, H, W)."""
+        """Return logits (B, K) for images (B, in_channels, H, W)."""
         return self.forward_head(self.forward_features(x_BCHW))

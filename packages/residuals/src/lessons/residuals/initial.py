@@ -24,8 +24,9 @@ def initialize(
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            how = {"mode": "fan_out", "nonlinearity": "relu", "generator": generator}
-            nn.init.kaiming_normal_(module.weight, **how)
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
@@ -33,8 +34,12 @@ def initialize(
             for tensor in module.parameters():
                 bound = module.in_features**-0.5
                 tensor.uniform_(-bound, bound, generator=generator)
-    lasts = {BasicBlock: "bn2", Bottleneck: "bn3",
-             PreActBasicBlock: "conv2", PreActBottleneck: "conv3"}  # fmt: skip
     for module in model.modules() if zero_init_residual else ():
-        if type(module) in lasts:
-            nn.init.zeros_(getattr(module, lasts[type(module)]).weight)
+        if isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+        elif isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
+        elif isinstance(module, PreActBasicBlock):
+            nn.init.zeros_(module.conv2.weight)
+        elif isinstance(module, PreActBottleneck):
+            nn.init.zeros_(module.conv3.weight)

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H height, W width, F features, K classes.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +32,14 @@ class ResNetConfig:
     zero_init_residual: bool = False  # later: Goyal et al. 2017
     groups: int = 1  # of a bottleneck's 3x3 convolution
     width_per_group: int = 64
-    in_chans: int = 3
+    in_channels: int = 3
     dilate: tuple[bool, bool, bool] = (False, False, False)  # stages 2-4: dilation for stride
     grad_checkpointing: bool = False  # compute stages again in the backward pass, to save memory
+    in_chans: InitVar[int | None] = None  # the former name of in_channels
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, in_chans: int | None) -> None:
+        if in_chans is not None:
+            object.__setattr__(self, "in_channels", in_chans)
         if self.block not in BLOCKS:
             raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {self.block!r}")
         if len(self.layers) != 4 or min(self.layers) < 1:
@@ -82,6 +85,7 @@ class ResNet(nn.Module):
 
     Args:
         config: the shape; `ResNet.from_preset` has the published ones.
+        generator: randomness of the weights; None: torch's own.
 
     Raises:
         ValueError: an unknown shortcut, or options that the block does not have.
@@ -92,12 +96,12 @@ class ResNet(nn.Module):
     layer3: nn.Sequential
     layer4: nn.Sequential
 
-    def __init__(self, config: ResNetConfig) -> None:
+    def __init__(self, config: ResNetConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
         preact = config.block.startswith("preact")
         expansion = BLOCKS[config.block].expansion
-        self.conv1 = nn.Conv2d(config.in_chans, 64, 7, 2, 3, bias=False)
+        self.conv1 = nn.Conv2d(config.in_channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.Identity() if preact else nn.BatchNorm2d(64)
         self.relu = nn.Identity() if preact else nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
@@ -128,14 +132,17 @@ class ResNet(nn.Module):
         self.norm = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU()) if preact else nn.Identity()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, config.num_classes)
-        initialize(self, config.zero_init_residual)
+        initialize(self, config.zero_init_residual, generator)
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "ResNet":
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "ResNet":
         """Return a published net, with random weights.
 
         Args:
             name: a key of `PRESETS`, such as "resnet50".
+            generator: randomness of the weights; None: torch's own.
             changes: fields of `ResNetConfig` to set otherwise, such as ``num_classes=10``.
 
         Raises:
@@ -143,18 +150,18 @@ class ResNet(nn.Module):
         """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(dataclasses.replace(PRESETS[name], **changes))
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator)
 
     def stages(self, x_BCHW: Tensor) -> list[Tensor]:
         """Return the maps behind each of the four stages, at strides of 4, 8, 16 and 32.
 
         Args:
-            x_BCHW: images (B, in_chans, H, W).
+            x_BCHW: images (B, in_channels, H, W).
 
         Raises:
             ValueError: x has another shape.
         """
-        check_images(x_BCHW, self.config.in_chans)
+        check_images(x_BCHW, self.config.in_channels)
         x_BCHW = self.maxpool(self.relu(self.bn1(self.conv1(x_BCHW))))
         maps = []
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
@@ -167,7 +174,7 @@ class ResNet(nn.Module):
         return maps
 
     def forward_features(self, x_BCHW: Tensor) -> Tensor:
-        """Return the last stage's map, (B, F, H/32, W/32) for images (B, in_chans, H, W)."""
+        """Return the last stage's map, (B, F, H/32, W/32) for images (B, in_channels, H, W)."""
         return self.stages(x_BCHW)[-1]
 
     def forward_head(self, features_BFHW: Tensor) -> Tensor:
@@ -175,5 +182,5 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(features_BFHW).flatten(1))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits (B, K) for images (B, in_chans, H, W)."""
+        """Return logits (B, K) for images (B, in_channels, H, W)."""
         return self.forward_head(self.forward_features(x_BCHW))

@@ -48,7 +48,7 @@ def layer_responses(run):
     holds = smaller and clearly_less(means("residual", "44"), means("residual", "20"))
     values = {f"{k}-{d}": mean(means(k, d)) for k in results for d in ("20", "44")}
     torch.manual_seed(run.seed)
-    net = CifarResNet(CifarResNetConfig(44, widths=WIDTHS, in_chans=1)).to(run.device).train()
+    net = CifarResNet(CifarResNetConfig(44, widths=WIDTHS, in_channels=1)).to(run.device).train()
     x = images(run)["train"][0][:500]
     with torch.no_grad():
         for _ in range(30):  # let the running statistics settle

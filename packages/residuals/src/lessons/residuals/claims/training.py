@@ -63,7 +63,7 @@ def train(run, depth, kind, shortcut, seed, stop=None, data="mnist", epochs=1):
             kind == "preactivation",
             shortcut=shortcut,
             widths=WIDTHS,
-            in_chans=1,
+            in_channels=1,
         )
     ).to(run.device)
     optimizer, generator = make_optimizer(net), torch.Generator().manual_seed(seed)
