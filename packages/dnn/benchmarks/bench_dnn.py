@@ -65,7 +65,7 @@ stacked = Stacked(R, 8, 3, 8)
 singles = [sequential(8, 3, 8) for _ in range(R)]
 alone = [by_autograd(net, net.parameters(), x, truth) for net in singles]
 trees = family_trees()
-family = DeltaNet.from_preset("family-trees", R)
+family = DeltaNet.from_preset("family-trees", replicates=R)
 stacked_family = Stacked(R, 36, 12, 12, 6, 24)
 images, labels = torch.rand(20, 784), torch.rand(20, 10)
 mlp, twin = MLP((784, 100, 10), output="logistic"), sequential(784, 100, 10)

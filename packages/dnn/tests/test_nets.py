@@ -53,7 +53,7 @@ SIZES = {
 def test_every_preset_has_its_number_of_weights():
     assert set(SIZES) == set(PRESETS)
     for name, size in SIZES.items():
-        assert DeltaNet.from_preset(name, 3).weights.shape == (3, size)
+        assert DeltaNet.from_preset(name, replicates=3).weights.shape == (3, size)
 
 
 def test_the_sequence_net_has_1182_weights():
@@ -127,7 +127,7 @@ def test_the_bias_is_the_weight_from_a_unit_that_is_always_on():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_central_differences_agree(name):
-    net = DeltaNet.from_preset(name, 2, generator=generator())
+    net = DeltaNet.from_preset(name, replicates=2, generator=generator())
     x = torch.rand(3, net.graph.n_in, generator=generator(1))
     truth = torch.rand(3, net.graph.n_out, generator=generator(2)).round()
     assert gradient_check(net, x, truth) < 1e-6
@@ -147,7 +147,9 @@ def test_the_check_of_the_gradient_notices_a_wrong_one(monkeypatch):
 
 
 def test_the_gradient_is_a_sum_over_patterns():
-    net = DeltaNet.from_preset("xor-2-2-1", 3, generator=generator(), dtype=torch.float64)
+    net = DeltaNet.from_preset(
+        "xor-2-2-1", replicates=3, generator=generator(), dtype=torch.float64
+    )
     x, truth = (tensor.double() for tensor in xor())
     net.backpropagate(x, net.aim(truth))
     once = net.weights.grad.clone()
@@ -156,7 +158,9 @@ def test_the_gradient_is_a_sum_over_patterns():
 
 
 def test_replicates_train_as_if_each_were_alone():
-    many = DeltaNet.from_preset("xor-2-2-1", 5, generator=generator(), dtype=torch.float64)
+    many = DeltaNet.from_preset(
+        "xor-2-2-1", replicates=5, generator=generator(), dtype=torch.float64
+    )
     start = many.weights.detach().clone()
     x, truth = (tensor.double() for tensor in xor())
     train(many, x, truth, DeltaRule(many.parameters(), 0.5), 200, until_solved=False)
@@ -228,7 +232,7 @@ def test_the_detectors_answer_does_not_depend_on_the_place():
 
 
 def test_hidden_units_learn_what_no_net_without_them_can():
-    with_hidden = DeltaNet.from_preset("xor-2-1-1", 20, generator=generator())
+    with_hidden = DeltaNet.from_preset("xor-2-1-1", replicates=20, generator=generator())
     at = train(with_hidden, *xor(), DeltaRule(with_hidden.parameters(), 0.5), 1000)
     assert (at >= 0).sum() >= 15
     without = DeltaNet(layered(2, 1), 20, generator=generator())
@@ -237,7 +241,7 @@ def test_hidden_units_learn_what_no_net_without_them_can():
 
 
 def test_equal_weights_stay_equal_and_learn_nothing():
-    net = DeltaNet.from_preset("xor-2-2-1", 10)
+    net = DeltaNet.from_preset("xor-2-2-1", replicates=10)
     net.weights.data.copy_(torch.linspace(-1, 1, 10)[:, None].expand_as(net.weights))
     at = train(net, *xor(), DeltaRule(net.parameters(), 0.25), 1000)
     assert (at < 0).all()
@@ -281,7 +285,7 @@ def test_for_a_small_rate_by_pattern_and_by_sweep_are_the_same():
 
 
 def test_a_solved_task_takes_no_sweeps_and_a_hopeless_one_gets_minus_1():
-    net = DeltaNet.from_preset("xor-2-1-1", 2)
+    net = DeltaNet.from_preset("xor-2-1-1", replicates=2)
     net.set_matrix(PUBLISHED["Fig. 3"].matrix())
     net.weights.data[1] = 0
     at = train(net, *xor(), DeltaRule(net.parameters(), 0.01), 3)
@@ -415,7 +419,7 @@ def test_a_task_that_was_solved_at_the_start_counts_as_solved():
 
 
 def test_nets_are_built_on_the_meta_device():
-    assert DeltaNet.from_preset("family-trees", 10_000, device="meta").weights.is_meta
+    assert DeltaNet.from_preset("family-trees", replicates=10_000, device="meta").weights.is_meta
     with torch.device("meta"):
         assert sum(p.numel() for p in MLP((784, 100, 10)).parameters()) == 79_510
 
@@ -437,7 +441,7 @@ def test_the_layered_net_has_torchs_names():
 
 
 def test_the_same_generator_gives_the_same_nets():
-    a, b = (DeltaNet.from_preset("xor-2-2-1", 3, generator=generator(7)) for _ in range(2))
+    a, b = (DeltaNet.from_preset("xor-2-2-1", generator(7), replicates=3) for _ in range(2))
     assert torch.equal(a.weights, b.weights)
     assert a.weights.abs().max() <= 0.5
 
@@ -459,6 +463,7 @@ BAD = [
     (lambda: DeltaNet(layered(2, 1), targets=(0.9, 0.1)), ValueError, "targets must be (low, hig"),
     (lambda: DeltaNet(layered(2, 1), targets=(-1, 1)), ValueError, "targets must be (low, high)"),
     (lambda: DeltaNet.from_preset("xor"), ValueError, "name must be one of xor-2-1-1"),
+    (lambda: DeltaNet.from_preset("xor-2-2-1", 3), TypeError, "generator must be a torch.Generator, got 3"),
     (lambda: NET(torch.rand(4, 2)), ValueError, "must be (P, 3) or (R, P, 3), got (4, 2)"),
     (lambda: NET(torch.rand(3)), ValueError, "must be (P, 3) or (R, P, 3), got (3,)"),
     (lambda: NET(torch.ones(4, 3, dtype=torch.long)), TypeError, "floating-point, got torch.int64"),

@@ -78,7 +78,7 @@ def test_the_gradient_of_any_graph_is_autograds(seed, n_in, n_hidden, n_out, out
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_gradient_of_every_preset_is_autograds(name):
     generator = torch.Generator().manual_seed(1)
-    net = DeltaNet.from_preset(name, 2, generator=generator, dtype=torch.float64)
+    net = DeltaNet.from_preset(name, replicates=2, generator=generator, dtype=torch.float64)
     x = torch.rand(2, 4, net.graph.n_in, generator=generator, dtype=torch.float64)
     aim = net.aim(torch.rand(4, net.graph.n_out, generator=generator, dtype=torch.float64).round())
     net.backpropagate(x, aim)

@@ -79,11 +79,25 @@ class DeltaNet(nn.Module):
         self.weights = nn.Parameter(weights.uniform_(-scale, scale, generator=generator))
 
     @classmethod
-    def from_preset(cls, name: str, replicates: int = 1, **options) -> "DeltaNet":
-        """Return a net of the chapter or the letter; the names are the keys of `PRESETS`."""
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "DeltaNet":
+        """Return a net of the chapter or the letter.
+
+        Args:
+            name: a key of `PRESETS`.
+            generator: where the random numbers come from.
+            changes: arguments of `DeltaNet` to set otherwise, such as ``replicates=100``.
+
+        Raises:
+            ValueError: an unknown name, or an argument that makes no sense.
+            TypeError: the generator is none.
+        """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(PRESETS[name], replicates, **options)
+        if not isinstance(generator, torch.Generator | None):
+            raise TypeError(f"generator must be a torch.Generator, got {generator!r}")
+        return cls(PRESETS[name], generator=generator, **changes)
 
     def matrix(self) -> Tensor:
         """Return the weights as (R, U, U), to unit j from unit i at ``[:, j, i]``.

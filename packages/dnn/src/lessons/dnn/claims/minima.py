@@ -44,7 +44,9 @@ def figure_5(run):
 def escape(run: Run, lr: float, online: bool, n: int, sweeps: int, seed: int) -> int:
     """Return how many of n copies of Fig. 5 solve exclusive-or after all (a trial)."""
     generator = torch.Generator().manual_seed(seed)
-    net = DeltaNet.from_preset("xor-2-2-1", n, scale=0.05, generator=generator, dtype=torch.float64)
+    net = DeltaNet.from_preset(
+        "xor-2-2-1", generator, replicates=n, scale=0.05, dtype=torch.float64
+    )
     rounding = net.weights.detach().clone()
     net.set_matrix(PUBLISHED["Fig. 5"].matrix())
     net.weights.data += rounding
@@ -88,7 +90,7 @@ def symmetry_breaking(run):
 def alike(run: Run, common: float, apart: float, n: int, sweeps: int, seed: int) -> dict:
     """Train nets with weights of one number from ±common, each moved within ±apart (a trial)."""
     generator = torch.Generator().manual_seed(seed)
-    net = DeltaNet.from_preset("xor-2-2-1", n, scale=apart, generator=generator)
+    net = DeltaNet.from_preset("xor-2-2-1", generator, replicates=n, scale=apart)
     net.weights.data += common * (2 * torch.rand(n, 1, generator=generator) - 1)
 
     at = train(net, *xor(), DeltaRule(net.parameters(), 0.25), sweeps)

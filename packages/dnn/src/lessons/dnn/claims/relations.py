@@ -33,7 +33,7 @@ def learn_families(
     """
     trees, generator = family_trees(), torch.Generator().manual_seed(seed)
     nets = DeltaNet.from_preset(
-        "family-trees", n, targets=(0.2, 0.8), no_error_zone=True, scale=0.3, generator=generator,
+        "family-trees", generator, replicates=n, targets=(0.2, 0.8), no_error_zone=True, scale=0.3,
         device=run.device,
     )  # fmt: skip
     rows = torch.stack([torch.randperm(104, generator=generator) for _ in range(n)])
