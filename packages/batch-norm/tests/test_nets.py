@@ -148,3 +148,19 @@ def test_a_net_that_diverges_harms_no_other():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_weights_are_drawn_from_the_generator_and_a_preset_can_be_changed():
+    for norm in (True, False):
+        one, same, other = (
+            BNInception.from_preset(
+                "bn-inception", torch.Generator().manual_seed(seed), num_classes=3, norm=norm
+            )
+            for seed in (3, 3, 4)
+        )
+        assert one.fc.out_features == 3
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters()))
+        drawn = [(a, b) for a, b in zip(one.parameters(), other.parameters()) if a.ndim > 1]
+        assert not any(torch.equal(a, b) for a, b in drawn)
+    with torch.device("meta"), pytest.raises(ValueError, match="nonlinearity must be one of"):
+        BNInception.from_preset("bn-inception", nonlinearity="tanh")

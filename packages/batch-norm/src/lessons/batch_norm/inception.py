@@ -79,9 +79,19 @@ PRESETS = {
 
 
 class BNInception(nn.Module):
-    """The network of Fig. 5: pictures (B, 3, 224, 224) to logits (B, K)."""
+    """The network of Fig. 5: pictures (B, 3, 224, 224) to logits (B, K).
 
-    def __init__(self, config: BNInceptionConfig = PRESETS["bn-inception"]) -> None:
+    Args:
+        config: the shape; `BNInception.from_preset` has the published ones.
+        generator: randomness of the first weights, which are as torch's layers begin; None: torch's
+            own.
+    """
+
+    def __init__(
+        self,
+        config: BNInceptionConfig = PRESETS["bn-inception"],
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         if config.first_conv == "full":
@@ -102,13 +112,26 @@ class BNInception(nn.Module):
             self.inception[name] = InceptionModule(config, channels, row)
             channels = row.one + row.three + row.double + (row.projection or channels)
         self.fc = nn.Linear(channels, config.num_classes)
+        if generator is not None:
+            initialize(self, generator)
 
     @classmethod
-    def from_preset(cls, name: str) -> "BNInception":
-        """Return an untrained net of a published size."""
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "BNInception":
+        """Return an untrained net of a published size.
+
+        Args:
+            name: a key of `PRESETS`.
+            generator: randomness of the first weights; None: torch's own.
+            changes: fields of `BNInceptionConfig` to set otherwise, such as ``num_classes=10``.
+
+        Raises:
+            ValueError: an unknown name, or a value that is none.
+        """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(PRESETS[name])
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator)
 
     def features(self, x_BCHW: Tensor) -> dict[str, Tensor]:
         """Return what comes out of the stem and of each module, by its name in Fig. 5."""
@@ -150,6 +173,16 @@ class InceptionModule(nn.Module):
         """Map (B, C, H, W) to the branches' channels; half the size where nothing is projected."""
         branches = (self.one, self.three, self.three_three, self.pool)
         return torch.cat([branch(x_BCHW) for branch in branches if branch is not None], 1)
+
+
+@torch.no_grad()
+def initialize(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of convolutions and linear layers as torch does: uniformly from ±1/√F."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            for tensor in layer.parameters():
+                tensor.uniform_(-bound, bound, generator=generator)
 
 
 def conv(config: BNInceptionConfig, channels: int, out: int, size: int, stride: int = 1):

@@ -46,10 +46,11 @@ def candidates(module: nn.Module, leaves: Kinds, prefix: str = "") -> Iterator[t
     if graph is not None:
         calls = [node for node in graph.nodes if node.op == "call_module"]
         times = Counter(node.target for node in calls)
-        for node in calls:
-            before = node.args[0] if len(node.args) == 1 and not node.kwargs else None
-            once = before in calls and times[before.target] == times[node.target] == 1
-            if once and len(before.users) == 1:
+        for before in calls:
+            node = next(iter(before.users), None)
+            if node is None or len(before.users) > 1 or node.args != (before,):
+                continue
+            if node in calls and times[before.target] == times[node.target] == 1:
                 yield f"{prefix}{before.target}", f"{prefix}{node.target}"
         return
     if type(module).forward is nn.Sequential.forward:
