@@ -104,8 +104,8 @@ EARLIER = (
     "Fig. 2a have not parted, the second had half of the images and two thirds of the steps."
 )
 BETWEEN = (
-    "A sixth of the images, 30 passes of 200 (the paper's curves part after some 20) and a net of "
-    "half the width."
+    "A sixth of the images, 30 passes of 200 (the paper's curves part after some 20), a net of "
+    "half the width; and only α is tuned, where the paper searched momentum too."
 )
 
 
