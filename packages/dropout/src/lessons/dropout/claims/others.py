@@ -60,7 +60,7 @@ LEVELS = (0.2, 0.1, 0.05, 0.02)
 def durations(run: Run, drops: bool, lr: float, seed: int) -> list[int | None]:
     """Return the updates after which the whole net's training NLL first lies below each level."""
     hidden = run.pick(test=16, default=128, full=400)
-    passes = run.pick(test=3, default=60, full=30)
+    passes = run.pick(test=3, default=200, full=30)
     x, y = sets(run)["train"]
     noise: dict[str, Any] = {"p_input": 0.2, "p_hidden": 0.5} if drops else {}
     plan = Plan((x.shape[1], hidden, hidden, 10), passes=passes, lr=lr, batch=100, **noise)
@@ -138,8 +138,9 @@ def duration(run: Run) -> Finding:
         else "0.05 nats not reached by all nets",
         ran=f"{run.pick(test='64-16-16-10', default='64-128-128-10', full='784-400-400-10')} on "
         f"{len(sets(run)['train'][0]):,} cases of {digit_sets(run)}, batches of 100, rate {lr:g}, "
-        f"momentum .95; the loss on 5,000 training cases looked at every "
-        f"{run.pick(test=2, default=2, full=50)} updates; {len(seeds)} pairs of nets.",
+        f"momentum .95; the loss on {run.pick(test='all', default='all', full='5,000')} training "
+        f"cases looked at every {run.pick(test=2, default=2, full=50)} updates; {len(seeds)} pairs "
+        "of nets.",
         measured=f"Ratio of updates to a training loss of {said}"
         + (f"; {missed} levels were not reached." if missed else "."),
         numbers={"steps": steps, "ratios": ratios, "levels": list(LEVELS)},

@@ -19,7 +19,7 @@ def settings(run: Run) -> dict[str, Any]:
         "hidden": run.pick(test=16, default=128, full=400),
         "retained": run.pick(test=8, default=64, full=100),
         "cases": run.pick(test=200, default=500, full=5000),
-        "passes": run.pick(test=2, default=60, full=50),
+        "passes": run.pick(test=2, default=300, full=50),
         # Of pilots with .05 and .2 at retentions of .1 and .5 this lies between the better ones.
         "lr": run.pick(test=0.1, default=0.1, full=0.1),
         "seeds": run.pick(test=2, default=3, full=5),
