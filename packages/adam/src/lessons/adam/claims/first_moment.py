@@ -21,7 +21,7 @@ BETWEEN = f"{convolutional.BETWEEN} {CAVEAT}"
 def without(run):
     """Return the races of Fig. 3's net, by Adam and by RMSProp, and how many seeds they have."""
     adam, seeds = convolutional.measure(run)
-    rmsprop, _ = convolutional.measure(run, starts=(("RMSProp", 5e-4),))
+    rmsprop, _ = convolutional.measure(run, names=("RMSProp",))
     return {"Adam": adam["Adam"], **rmsprop}, seeds
 
 
