@@ -463,7 +463,7 @@ BAD = [
     (lambda: DeltaNet(layered(2, 1), targets=(0.9, 0.1)), ValueError, "targets must be (low, hig"),
     (lambda: DeltaNet(layered(2, 1), targets=(-1, 1)), ValueError, "targets must be (low, high)"),
     (lambda: DeltaNet.from_preset("xor"), ValueError, "name must be one of xor-2-1-1"),
-    (lambda: DeltaNet.from_preset("xor-2-2-1", 3), TypeError, "generator must be a torch.Generator, got 3"),
+    (lambda: DeltaNet.from_preset("xor-2-2-1", 3), TypeError, "a torch.Generator, got 3"),
     (lambda: NET(torch.rand(4, 2)), ValueError, "must be (P, 3) or (R, P, 3), got (4, 2)"),
     (lambda: NET(torch.rand(3)), ValueError, "must be (P, 3) or (R, P, 3), got (3,)"),
     (lambda: NET(torch.ones(4, 3, dtype=torch.long)), TypeError, "floating-point, got torch.int64"),
