@@ -98,7 +98,7 @@ def stopping(run: Run) -> Finding:
         judged,
         ours=f"{gap.text(2)} points above its lowest",
         ran=f"The first net of each method with dropout of C1c, {digit_sets(run)}, "
-        f"{length(run, 'dropout')} passes, the rate falling to zero.",
+        f"{length(run)} passes, the rate falling to zero.",
         measured=f"Validation error at the end and at its lowest: {said}. A standard deviation is "
         f"{line:.2f} points.",
         numbers={"curves": curves, "line": line},
