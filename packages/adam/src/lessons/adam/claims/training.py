@@ -98,26 +98,36 @@ def tuned(
     run: Run,
     trial: FunctionType,
     start: float,
-    tuning: int = 1,
+    tuning: tuple[int, ...] = (1,),
     measure: Measure = cost,
     **settings,
 ) -> dict[float, float]:
-    """Return the mean costs at ``tuning`` seeds, none of them judged, by step size, best first.
+    """Return the mean costs by step size, best first, at seeds none of which is judged.
 
     The grid has a factor of 2 and goes on until the best step size has a worse one on either side:
-    an optimizer at the edge of its grid has not been given its best.
+    an optimizer at the edge of its grid has not been given its best. Each has ``tuning[0]`` seeds,
+    those within a factor of ten of the best in the end ``tuning[-1]``.
     """
-    costs: dict[float, float] = {}
+    costs: dict[float, list[float]] = {}
+
+    def mean(lr: float, count: int = 1) -> float:
+        done = costs.setdefault(lr, [])
+        for seed in range(APART + run.seed + len(done), APART + run.seed + count):
+            done.append(measure(run.trial(trial, lr=lr, **settings, seed=seed)))
+        return sum(done) / len(done)
+
     best = start
     while True:
         for lr in (best,) if run.scale == "test" else (best, best / 2, best * 2):
-            if lr not in costs:
-                seeds = [APART + seed for seed in run.seeds(tuning)]
-                found = [measure(run.trial(trial, lr=lr, **settings, seed=s)) for s in seeds]
-                costs[lr] = sum(found) / tuning
-        winner = min(costs, key=costs.__getitem__)
+            mean(lr, tuning[0])
+        winner = min(costs, key=mean)
         if winner == best:
-            return dict(sorted(costs.items(), key=lambda item: item[1]))
+            limit = 10 * mean(best)
+            for lr in [lr for lr in costs if mean(lr) <= limit]:
+                mean(lr, tuning[-1])
+            winner = min(costs, key=mean)
+        if winner == best:
+            return {lr: mean(lr) for lr in sorted(costs, key=mean)}
         if len(costs) > 20:
             raise RuntimeError(f"no best step size between {min(costs)} and {max(costs)}")
         best = winner
@@ -128,7 +138,7 @@ def race(
     trial: FunctionType,
     starts: dict[str, float],
     seeds: int,
-    tuning: int = 1,
+    tuning: tuple[int, ...] = (1,),
     measure: Measure = cost,
     **settings,
 ) -> dict[str, dict[str, Any]]:
