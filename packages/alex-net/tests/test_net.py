@@ -366,3 +366,14 @@ def test_63_pixels_are_enough_for_one_tower():
 def test_bytes_are_refused():
     with pytest.raises(TypeError, match=r"floating point .*, got torch.uint8"):
         small()(torch.zeros(1, 3, 23, 23, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("preset", ["small", "alexnet_owt"])
+def test_no_images_give_no_logits(preset):
+    net = AlexNet.from_preset(preset, hidden=(8, 8), num_classes=5)
+    none = torch.empty(0, 3, net.config.in_size, net.config.in_size)
+    for x in (none, none.to(memory_format=torch.channels_last)):
+        assert net.train()(x).shape == (0, 5)
+        net(x).sum().backward()
+        with torch.no_grad():
+            assert net.eval()(x).shape == (0, 5)

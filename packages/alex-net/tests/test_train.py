@@ -197,3 +197,32 @@ def test_a_checkpoint_of_another_run_is_not_overwritten(runs, photographs, capsy
     out, _ = runs
     said = complaint(capsys, photographs, out / "one", f"{OPTIONS} --lr 0.5")
     assert "was made with lr=0.01, not 0.5: choose another --out" in said
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"<html>"])
+def test_a_damaged_checkpoint_is_named(data, photographs, tmp_path, capsys):
+    (tmp_path / "checkpoint.pt").write_bytes(data)
+    said = complaint(capsys, photographs, tmp_path)
+    assert "checkpoint.pt cannot be read; expected a checkpoint of this program" in said
+    torch.save({"model": {}}, tmp_path / "checkpoint.pt")
+    assert "checkpoint.pt is something else" in complaint(capsys, photographs, tmp_path)
+
+
+def test_all_16_bits_of_a_gray_image_count(tmp_path):
+    from PIL import Image
+
+    levels = np.arange(16, dtype=np.uint16) * 4369
+    Image.fromarray(levels[None]).save(tmp_path / "levels.png")
+    pixels = folder.read(tmp_path / "levels.png")
+    assert pixels.shape == (3, 1, 16)
+    assert pixels[0, 0].tolist() == [17 * level for level in range(16)]
+
+
+def test_an_image_is_read_upright(tmp_path):
+    from PIL import Image
+
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
+    image.save(tmp_path / "turned.png", exif=exif)
+    assert folder.read(tmp_path / "turned.png")[0].tolist() == [[120, 0], [160, 40], [200, 80]]

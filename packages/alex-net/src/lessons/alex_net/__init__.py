@@ -10,12 +10,20 @@ from .augment import (
     random_crop_flip,
     ten_crop,
 )
+from .files import load, save
 from .lrn import LocalResponseNorm, local_response_norm_reference
 from .net import PRESETS, AlexNet, AlexNetConfig, Conv, change
 from .recipe import AlexSGD, PlateauByHand
 from .retrieval import Neighbours, conv1_filters, retrieve
 from .towers import TwoTowers
-from .weights import load, load_caffe, load_torchvision, to_torchvision
+from .weights import (
+    from_caffe,
+    from_torchvision,
+    load_caffe,
+    load_torchvision,
+    to_caffe,
+    to_torchvision,
+)
 
 __all__ = [
     "PRESETS",
@@ -32,6 +40,8 @@ __all__ = [
     "change",
     "conv1_filters",
     "fit_rgb_pca",
+    "from_caffe",
+    "from_torchvision",
     "load",
     "load_caffe",
     "load_torchvision",
@@ -41,6 +51,8 @@ __all__ = [
     "preprocess",
     "random_crop_flip",
     "retrieve",
+    "save",
     "ten_crop",
+    "to_caffe",
     "to_torchvision",
 ]

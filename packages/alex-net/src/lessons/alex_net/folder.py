@@ -6,13 +6,11 @@ not matter which process or worker prepares it, or what ran before.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -25,6 +23,7 @@ from .augment import (
     random_crop_flip,
     ten_crop,
 )
+from .files import load, save
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"}
 
@@ -59,16 +58,22 @@ def scan(folder: Path) -> Folder:
 
 
 def read(path: Path) -> Tensor:
-    """Return an image file's pixels, uint8 (3, H, W).
+    """Return an image file's pixels, uint8 (3, H, W), upright as its EXIF data say.
+
+    Of 16 bits the upper 8 are kept.
 
     Raises:
         OSError: it is not an image that can be read; says which.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits: a conversion would cut off at 255
+                gray = (np.asarray(upright).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+                upright = Image.fromarray(gray)
+            pixels = np.array(upright.convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise OSError(f"{path} cannot be read as an image: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -99,16 +104,17 @@ def measure(folder: Folder, size: int, images: int) -> Statistics:
 
 
 def load_statistics(path: Path) -> Statistics:
-    """Return the statistics in a file."""
-    return Statistics(**safetensors.torch.load_file(path))
+    """Return the statistics in a file; a ValueError says that there is something else in it."""
+    state = load(path)
+    if set(state) != set(Statistics._fields):
+        want = ", ".join(Statistics._fields)
+        raise ValueError(f"{path} holds {', '.join(sorted(state))}; expected {want}")
+    return Statistics(**state)
 
 
 def save_statistics(path: Path, statistics: Statistics) -> None:
     """Write them, so that a kill leaves no file or a whole one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    tensors = {name: value.contiguous() for name, value in statistics._asdict().items()}
-    safetensors.torch.save_file(tensors, temporary)
-    os.replace(temporary, path)
+    save(path, statistics._asdict())
 
 
 def mix(*numbers: int) -> int:

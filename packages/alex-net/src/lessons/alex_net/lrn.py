@@ -72,9 +72,9 @@ def parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     So many that what is computed on the way stays in the processor's cache: to fill fresh memory
     for the whole batch takes longer than the arithmetic. Other devices get all at once.
     """
-    images = len(tensors[0])
+    images = max(1, len(tensors[0]))
     if tensors[0].device.type == "cpu":
-        images = max(1, CACHED // max(1, tensors[0][0].numel()))
+        images = max(1, CACHED // max(1, tensors[0][:1].numel()))
     yield from zip(*(tensor.split(images) for tensor in tensors))
 
 

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H height, W width, F features, K classes.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +68,7 @@ class AlexNetConfig:
     convs: tuple[Conv, ...] = PAPER
     hidden: tuple[int, ...] = (4096, 4096)
     num_classes: int = 1000
-    in_chans: int = 3
+    in_channels: int = 3
     in_size: int = 227
     adaptive_pool: int | None = None  # average the last maps to this size, so any in_size will do
     pool: tuple[int, int] = (3, 2)  # size and stride; (2, 2) does not overlap
@@ -79,15 +79,18 @@ class AlexNetConfig:
     dropout_first: bool = False  # before each hidden layer, as torchvision has it, not behind it
     activation: str = "relu"  # "relu" or "tanh"
     init: str = "paper"  # "paper" (§5), "he" or "torch"
+    in_chans: InitVar[int | None] = None  # the former name of in_channels
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, in_chans: int | None) -> None:
+        if in_chans is not None:
+            object.__setattr__(self, "in_channels", in_chans)
         for name, known in (("activation", ("relu", "tanh")), ("init", ("paper", "he", "torch"))):
             if getattr(self, name) not in known:
                 got = getattr(self, name)
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {got!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        before = self.in_chans
+        before = self.in_channels
         for i, conv in enumerate(self.convs, 1):
             if before % conv.groups:
                 raise ValueError(
@@ -166,12 +169,13 @@ class AlexNet(nn.Module):
 
     Args:
         config: the shape; `AlexNet.from_preset` has the published ones.
+        generator: randomness of the first weights; None: torch's own.
     """
 
-    def __init__(self, config: AlexNetConfig) -> None:
+    def __init__(self, config: AlexNetConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config = config
-        channels, features = config.in_chans, config.flat_features
+        channels, features = config.in_channels, config.flat_features
         self.conv_names, self.fc_names = [], []
         for conv in config.convs:
             self.conv_names.append(f"conv{len(self.conv_names) + 1}")
@@ -186,14 +190,17 @@ class AlexNet(nn.Module):
             features = units
         self.norm = LocalResponseNorm(*config.lrn, config.lrn_groups, inplace=True)
         self.dropout = nn.Dropout(config.dropout)
-        initialize(self)
+        initialize(self, generator)
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "AlexNet":
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "AlexNet":
         """Return a published net, with random weights.
 
         Args:
             name: a key of `PRESETS`, such as "alexnet" or "alexnet_owt".
+            generator: randomness of the first weights; None: torch's own.
             changes: fields of `AlexNetConfig` to set otherwise, such as ``num_classes=10``.
 
         Raises:
@@ -201,7 +208,7 @@ class AlexNet(nn.Module):
         """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(dataclasses.replace(PRESETS[name], **changes))
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator)
 
     def activate(self, x: Tensor) -> Tensor:
         """Apply the nonlinearity of §3.1."""
@@ -241,7 +248,7 @@ class AlexNet(nn.Module):
         """Return what a layer puts out: "conv1" its maps behind the pooling, "fc7" its units.
 
         Args:
-            x_BCHW: images (B, in_chans, in_size, in_size), floating point, the mean subtracted.
+            x_BCHW: images (B, in_channels, in_size, in_size), floating point, the mean subtracted.
             layer: a name such as "conv5" or "fc7".
 
         Raises:
@@ -264,7 +271,7 @@ class AlexNet(nn.Module):
         return x_BF
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits (B, K) for images (B, in_chans, in_size, in_size)."""
+        """Return logits (B, K) for images (B, in_channels, in_size, in_size)."""
         return self.features(x_BCHW, self.fc_names[-1])
 
 
@@ -272,8 +279,8 @@ def check_images(config: AlexNetConfig, x: Tensor) -> None:
     """Raise a TypeError or a ValueError where x is not a batch of images for this net."""
     if not x.is_floating_point():
         raise TypeError(f"x must be floating point with the mean subtracted, got {x.dtype}")
-    if x.dim() != 4 or x.shape[1] != config.in_chans or min(x.shape) < 1:
-        raise ValueError(f"x must have shape (N, {config.in_chans}, H, W), got {tuple(x.shape)}")
+    if x.dim() != 4 or x.shape[1] != config.in_channels or min(x.shape[2:]) < 1:
+        raise ValueError(f"x must have shape (N, {config.in_channels}, H, W), got {tuple(x.shape)}")
     height, width = map_sizes(config, *x.shape[-2:])[-1]
     flat = config.convs[-1].kernels * height * width
     if not config.adaptive_pool and flat != config.flat_features:
@@ -285,23 +292,26 @@ def check_images(config: AlexNetConfig, x: Tensor) -> None:
 
 
 @torch.no_grad()
-def initialize(model: AlexNet) -> None:
+def initialize(model: AlexNet, generator: torch.Generator | None = None) -> None:
     """Initialize in place.
 
     "paper" is §5: weights from N(0, 0.01), biases of 1 in convolutional layers 2, 4 and 5 and in
     the hidden fully-connected ones, else 0. "he" scales each layer's weights by its inputs, with
-    biases of 0. "torch" leaves what torch's layers start with, as torchvision does.
+    biases of 0. "torch" is what torch's layers start with, as torchvision does.
     """
-    if model.config.init == "torch":
-        return
+    init = model.config.init
     hidden = dict.fromkeys(model.fc_names[:-1], 1.0)
     biases = dict(zip(model.conv_names, (conv.bias for conv in model.config.convs))) | hidden
     for name in (*model.conv_names, *model.fc_names):
         layer = getattr(model, name)
-        if model.config.init == "paper":
-            nn.init.normal_(layer.weight, 0, 0.01)
+        inputs = layer.weight[0].numel()
+        if init == "paper":
+            nn.init.normal_(layer.weight, 0, 0.01, generator=generator)
             nn.init.constant_(layer.bias, biases.get(name, 0.0))
-        else:
+        elif init == "he":
             gain = 2 if model.config.activation == "relu" else 1
-            nn.init.normal_(layer.weight, 0, (gain / layer.weight[0].numel()) ** 0.5)
+            nn.init.normal_(layer.weight, 0, (gain / inputs) ** 0.5, generator=generator)
             nn.init.zeros_(layer.bias)
+        elif generator is not None:  # otherwise the layers have begun so
+            for tensor in (layer.weight, layer.bias):
+                tensor.uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator)

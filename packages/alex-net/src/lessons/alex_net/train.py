@@ -144,7 +144,14 @@ class Trainer:
         """Go on from the checkpoint, if there is one."""
         if not self.path.exists():
             return
-        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        wanted = "a checkpoint of this program: choose another --out"
+        try:
+            state = torch.load(self.path, map_location=self.device, weights_only=True)
+        except Exception as error:  # damaged files raise many types
+            raise ValueError(f"{self.path} cannot be read; expected {wanted}") from error
+        parts = {"options", "model", "optimizer", "plateau", "epoch", "step", "loss", "log"}
+        if not isinstance(state, dict) or not parts <= state.keys():
+            raise ValueError(f"{self.path} is something else; expected {wanted}")
         for name, value in self.options().items():
             if state["options"][name] != value:
                 was = state["options"][name]

@@ -63,7 +63,7 @@ def fit(
     sets = images(run, data, count, tests)
     x, y, std = sets.x, sets.y, sets.x.std()
     pca = fit_rgb_pca(x) if colors else None
-    changes = {"in_chans": x.shape[1], "dropout": dropout} | VARIANTS[variant]
+    changes: dict[str, Any] = {"in_channels": x.shape[1], "dropout": dropout} | VARIANTS[variant]
     net = AlexNet.from_preset("small", **changes).to(run.device)
     net = net.to(memory_format=torch.channels_last)
     optimizer = AlexSGD(net.parameters(), lr, weight_decay=decay)
