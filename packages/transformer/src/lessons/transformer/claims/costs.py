@@ -65,7 +65,7 @@ def _lengths(run: Run, d: int) -> list[int]:
     source="Table 1, §4",
     asks="softmax(QKᵀ)V of eq. 1 and a convolution of width 3, plain, gated (as in ConvS2S) and "
     "separable, over a plain recurrence with its two matrices: operations counted from shapes.",
-    paper="n²d, knd² and (k + d)nd, over nd²",
+    paper="n²d, knd² and knd + nd², over nd²",
 )
 def table_1(run: Run) -> Finding:
     """Count the operations of all."""

@@ -169,7 +169,8 @@ def learning(run: Run) -> Finding:
             "tried": {k: {n: {f"{r:g}": v for r, v in t.items()} for n, t in of.items()}
                       for k, of in tried.items()},
         },
-        between="One dependency, always the same, in place of a language's.",
+        between="One dependency, always the same and not far, in place of a language's; in dilated "
+        "convolutions of width 3 it has a single path.",
         would_decide=f"About {seeds_needed(judged.interval, 0.0)} seeds.",
     )  # fmt: skip
 

@@ -97,7 +97,7 @@ def _bars(axes, x, values, color, label=None) -> None:
 
 @demonstration(
     "D6",
-    "One head that must look at two places weighs them unequally.",
+    "One head, and several, where two places must be looked at.",
     draw_heads,
     source="§3.2.2",
     asks="“With a single attention head, averaging inhibits this”: attending to several places. "
@@ -106,7 +106,7 @@ def _bars(axes, x, values, color, label=None) -> None:
 )
 def two_places(run: Run) -> Finding:
     """Train with one head and with more; look at what the single one does."""
-    seeds, marks = run.seeds(run.pick(test=2, default=2, full=3)), _marks(run)
+    seeds, marks = run.seeds(run.pick(test=2, default=3)), _marks(run)
     counts = run.pick(test=(1, 8, 32), default=(1, 8), full=(1, 2, 8, 32))
     found = {h: [run.trial(name_two_places, heads=h, seed=s) for s in seeds] for h in counts}
     early = {

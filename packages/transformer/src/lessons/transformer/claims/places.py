@@ -117,7 +117,7 @@ def draw_positions(figure, numbers):
 )
 def longer_sentences(run: Run) -> Finding:
     """Train both on short sentences; test on short and longer ones."""
-    marks, seeds = _marks(run), run.seeds(run.pick(test=2, default=2, full=3))
+    marks, seeds = _marks(run), run.seeds(run.pick(test=2, default=3))
     trials = [[run.trial(positions, steps=m, seed=run.seed)] for m in marks[:-1]]
     trials.append([run.trial(positions, seed=seed) for seed in seeds])
     exacts = {kind: {what: [_score(each, kind, what) for each in trials] for what in WHAT}

@@ -47,7 +47,7 @@ def draw_scale(figure, numbers):
 
 @demonstration(
     "D5",
-    "Long random dot products leave the softmax next to no gradient; scaled ones do.",
+    "Without the scale long random dot products leave the softmax little gradient.",
     draw_scale,
     source="§3.2.1, footnote 4",
     asks="The trace of the softmax's Jacobian over 64 keys, of random q and k as in footnote 4, at "
