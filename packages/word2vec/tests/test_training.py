@@ -281,9 +281,9 @@ def test_words_of_the_same_contexts_come_to_lie_together(engine, sg, loss):
         with pytest.raises(ValueError, match="exact"):
             Word2VecConfig(engine="exact", loss=loss)
         return
-    n, epochs = (30, 3) if engine == "exact" else (2000, 5)
+    n, epochs, alpha = (60, 4, 0.2) if engine == "exact" else (2000, 5, 0.1)
     model = ours.Word2Vec(
-        vector_size=10, sg=sg, loss=loss, engine=engine, sample=0, epochs=epochs, alpha=0.1
+        vector_size=10, sg=sg, loss=loss, engine=engine, sample=0, epochs=epochs, alpha=alpha
     )
     model.fit(toy(n))
     assert separation(model) > 0.5

@@ -84,8 +84,7 @@ def skip_gram_step(
     step_BSR.mul_(weight_BSR).mul_(lr)
     delta_BSD = torch.bmm(step_BSR, output_BRD)
     delta_BRD = torch.bmm(step_BSR.transpose(1, 2), input_BSD)
-    times_BS = pairs_BS if cap is None else pairs_BS * (1 + negative)
-    add(input_VD, input_BS, delta_BSD, times_BS, cap)
+    add(input_VD, input_BS, delta_BSD, pairs_BS, cap)
     add(output_VD, output_BR, delta_BRD, weight_BSR.sum(1), cap)
 
 
@@ -140,8 +139,7 @@ def outputs_step(
     delta_NLD = torch.bmm(step_NHL.transpose(1, 2), hidden_NHD)
     if cbow:  # each word of the context gets the whole step, as in the released code
         delta_NHD = context_NC[:, :, None] * delta_NHD
-    times_NC = context_NC * weight_NL.sum(1, keepdim=True).to(context_NC)
-    add(input_VD, input_NC, delta_NHD, times_NC, cap)
+    add(input_VD, input_NC, delta_NHD, context_NC, cap)
     add(output_VD, row_NL, delta_NLD, weight_NHL.sum(1), cap)
 
 

@@ -54,6 +54,12 @@ def things() -> list[str]:
     return [f"{role}{topic}" for role in ROLES for topic in range(TOPICS)]
 
 
+def lexicon() -> list[str]:
+    """Return the things and their own words: a small text may lack some."""
+    topics = [f"topic{topic}-{k}" for topic in range(TOPICS) for k in range(OWN)]
+    return [*things(), *topics, *(f"{role}-{k}" for role in ROLES for k in range(OWN))]
+
+
 def questions(pairs, n: int, seed: int = 0) -> list[tuple[str, str, str, str]]:
     """Return n questions a : b :: c : d over pairs of roles, two different topics each."""
     generator = torch.Generator().manual_seed(seed)

@@ -36,7 +36,7 @@ COUNTS = ("counts", "log(1 + counts)", "PPMI", "PPMI, 50 dimensions")
 def encoded(n: int, two: bool = False):
     """Return the vocabulary and the text of n sentences by its places."""
     sentences = entities.text(n, two=two)
-    vocab = Vocab.of([*sentences, list(entities.things())], min_count=1)
+    vocab = Vocab.of([*sentences, entities.lexicon()], min_count=1)
     return vocab, vocab.encode(sentences)
 
 

@@ -74,7 +74,7 @@ def _made(n: int, quarters: int) -> World:
     pairs = (*entities.SEMANTIC, *entities.SYNTACTIC)
     asked = entities.questions(pairs, 200 if n < 1000 else 2000)
     sentences = entities.text(n)[: n * quarters // 4]
-    vocab = Vocab.of([*sentences, entities.things()], min_count=1)
+    vocab = Vocab.of([*sentences, entities.lexicon()], min_count=1)
     names = []
     for a, b, *_ in asked:
         pair = a.rstrip("0123456789"), b.rstrip("0123456789")
