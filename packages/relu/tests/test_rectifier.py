@@ -257,3 +257,14 @@ def test_layers_say_what_they_are():
     assert repr(PReLU(3)) == "PReLU(num_parameters=3)"
     assert repr(LeakyReLU()) == "LeakyReLU(negative_slope=0.01)"
     assert repr(RescaledSoftplus(2.0)) == "RescaledSoftplus(alpha=2)"
+
+
+@pytest.mark.parametrize("make", [LeakyReLU, PReLU, ReLU, RescaledSoftplus])
+def test_a_method_that_there_is_not_is_refused(make):
+    with pytest.raises(ValueError, match=r"method must be .*, got 'fast'"):
+        make(method="fast")
+
+
+def test_a_readable_leak_does_not_overwrite_its_input():
+    with pytest.raises(ValueError, match="inplace needs method 'kernel'"):
+        LeakyReLU(inplace=True, method="readable")

@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.fx import Proxy
 
 from .rectifier import relu
+
+METHODS = ("kernel", "readable")
 
 
 class Leak(Function):
@@ -26,6 +29,7 @@ class Leak(Function):
     def setup_context(ctx, inputs, output) -> None:
         """Keep both inputs: the output's sign does not tell x's if the slope may be negative."""
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # ty: ignore[incompatible-method-override]
@@ -35,6 +39,19 @@ class Leak(Function):
             torch.where(x > 0, grad, slope * grad),
             torch.where(x > 0, 0, x * grad).sum_to_size(slope.shape),
         )
+
+    @staticmethod
+    def jvp(ctx, by_x: Tensor, by_slope: Tensor):  # ty: ignore[incompatible-method-override]
+        """Return the change of the output by changes of x and of the slope."""
+        x, slope = ctx.saved_tensors
+        return torch.where(x > 0, by_x, slope * by_x + by_slope * x)
+
+
+def checked(method: str) -> str:
+    """Return a layer's method; raise a ValueError where there is no such."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    return method
 
 
 class LeakyReLU(nn.Module):
@@ -49,13 +66,15 @@ class LeakyReLU(nn.Module):
         self, negative_slope: float = 0.01, inplace: bool = False, method: str = "kernel"
     ) -> None:
         super().__init__()
-        self.negative_slope, self.inplace, self.method = negative_slope, inplace, method
+        self.negative_slope, self.inplace, self.method = negative_slope, inplace, checked(method)
+        if inplace and method != "kernel":
+            raise ValueError(f"inplace needs method 'kernel', got {method!r}")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x or negative_slope · x, of x's shape."""
-        if self.method == "readable":
-            return Leak.apply(x, x.new_tensor(self.negative_slope))
-        return F.leaky_relu(x, self.negative_slope, self.inplace)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return x or negative_slope · x, of the input's shape."""
+        if self.method == "readable" and not isinstance(input, Proxy):  # which torch.fx traces with
+            return Leak.apply(input, input.new_tensor(self.negative_slope))
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
         """Return the slope."""
@@ -76,15 +95,15 @@ class PReLU(nn.Module):
         method: str = "kernel",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.method = method
+        self.method = checked(method)
         self.weight = nn.Parameter(torch.full((num_parameters,), init, device=device, dtype=dtype))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x or weight · x, of x's shape (N, C, …)."""
-        if self.method != "readable":
-            return F.prelu(x, self.weight)
-        after = max(x.dim() - 2, 0) if len(self.weight) > 1 else 0
-        return Leak.apply(x, self.weight.to(x.dtype).view(-1, *[1] * after))
+    def forward(self, input: Tensor) -> Tensor:
+        """Return x or weight · x, of the input's shape (N, C, …)."""
+        if self.method != "readable" or isinstance(input, Proxy):
+            return F.prelu(input, self.weight)
+        after = (-1, *[1] * max(input.dim() - 2, 0)) if len(self.weight) > 1 else ()
+        return Leak.apply(input, self.weight.to(input.dtype).view(after))
 
     def extra_repr(self) -> str:
         """Return the number of slopes."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from .init import glorot_uniform_
 from .rectifier import ReLU, SignedRectifier
@@ -78,7 +79,7 @@ class DeepRectifierNet(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map inputs (…, F) to logits (…, K)."""
-        if input.shape[-1] != self.config.widths[0]:
+        if not isinstance(input, Proxy) and input.shape[-1] != self.config.widths[0]:
             raise ValueError(
                 f"input has {input.shape[-1]} features, the first layer {self.config.widths[0]}"
             )

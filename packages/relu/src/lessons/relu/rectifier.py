@@ -8,6 +8,9 @@ pass needs.
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.fx import Proxy
+
+from .tracing import node
 
 METHODS = ("kernel", "readable", "bitmask")
 
@@ -27,12 +30,18 @@ class Rectify(Function):
     def setup_context(ctx, inputs, output) -> None:
         """Keep the output: the next layer keeps it anyway, so it costs no memory."""
         ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:  # ty: ignore[incompatible-method-override]
         """Let the gradient pass where the unit is on."""
         (y,) = ctx.saved_tensors
         return torch.where(y <= 0, 0, grad)
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:  # ty: ignore[incompatible-method-override]
+        """Let a change of the input pass where the unit is on."""
+        return Rectify.backward(ctx, tangent)
 
 
 class RectifyBits(Function):
@@ -42,7 +51,9 @@ class RectifyBits(Function):
     def forward(ctx, x: Tensor) -> Tensor:
         """Return max(0, x)."""
         y = torch.relu(x)
-        ctx.save_for_backward(pack(~(y <= 0)))
+        bits = pack(~(y <= 0))
+        ctx.save_for_backward(bits)
+        ctx.save_for_forward(bits)
         return y
 
     @staticmethod
@@ -53,6 +64,11 @@ class RectifyBits(Function):
         return torch.ops.aten.threshold_backward(
             grad, on, 0
         )  # torch.where(on, grad, 0), vectorized
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:  # ty: ignore[incompatible-method-override]
+        """Let a change of the input pass where the unit is on."""
+        return RectifyBits.backward(ctx, tangent)
 
 
 def pack(mask: Tensor) -> Tensor:
@@ -89,6 +105,8 @@ def relu(x: Tensor, inplace: bool = False, method: str = "kernel") -> Tensor:
 
     Source: §3.1.
     """
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(relu, x, inplace, method)
     if not x.is_floating_point():
         raise TypeError(f"x must be floating point, got {x.dtype}")
     if inplace:
@@ -104,7 +122,10 @@ def relu(x: Tensor, inplace: bool = False, method: str = "kernel") -> Tensor:
     if method == "readable":
         return Rectify.apply(x)
     if method == "bitmask":
-        return RectifyBits.apply(x)
+        # torch.func cannot map over its bytes, nor can a batch be dynamic; a compiler chooses
+        # itself what it keeps.
+        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        return (Rectify if traced else RectifyBits).apply(x)
     raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
 
 
@@ -121,9 +142,9 @@ class ReLU(nn.Module):
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         self.inplace, self.method = inplace, method
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return max(0, x), of x's shape."""
-        return relu(x, self.inplace, self.method)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return max(0, x), of the input's shape."""
+        return relu(input, self.inplace, self.method)
 
     def extra_repr(self) -> str:
         """Return what was asked for beyond the default."""
@@ -154,8 +175,8 @@ class SignedRectifier(nn.Module):
         signs[features // 2 :] = -1
         self.register_buffer("signs", signs, persistent=False)  # the state dict is nn.ReLU's
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ±max(0, x), of x's shape (…, features)."""
-        if x.shape[-1] != len(self.signs):
-            raise ValueError(f"x has {x.shape[-1]} features, expected {len(self.signs)}")
-        return relu(x) * self.signs.to(x.dtype)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return ±max(0, x), of the input's shape (…, features)."""
+        if not isinstance(input, Proxy) and input.shape[-1] != len(self.signs):
+            raise ValueError(f"x has {input.shape[-1]} features, expected {len(self.signs)}")
+        return relu(input) * self.signs.to(input.dtype)

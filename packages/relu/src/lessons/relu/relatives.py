@@ -8,8 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.fx import Proxy
 
 from .rectifier import relu
+from .tracing import node
+
+METHODS = ("kernel", "readable")
 
 
 class Smooth(Function):
@@ -27,12 +31,18 @@ class Smooth(Function):
         """Keep x, through which the derivative can be differentiated again."""
         x, ctx.alpha = inputs
         ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # ty: ignore[incompatible-method-override]
         """Weigh the gradient with the sigmoid of αx."""
         (x,) = ctx.saved_tensors
         return grad * torch.sigmoid(ctx.alpha * x), None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, _):  # ty: ignore[incompatible-method-override]
+        """Weigh a change of the input likewise."""
+        return Smooth.backward(ctx, tangent)[0]
 
 
 def softplus(x: Tensor, alpha: float = 1.0, method: str = "kernel") -> Tensor:
@@ -48,6 +58,8 @@ def softplus(x: Tensor, alpha: float = 1.0, method: str = "kernel") -> Tensor:
 
     Source: §3.1 (α = 1), §4.1.
     """
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(softplus, x, alpha, method)
     if not x.is_floating_point():
         raise TypeError(f"x must be floating point, got {x.dtype}")
     if not alpha > 0:
@@ -68,11 +80,13 @@ class RescaledSoftplus(nn.Module):
         super().__init__()
         if not alpha > 0:
             raise ValueError(f"alpha must be positive, got {alpha}")
+        if method not in METHODS:
+            raise ValueError(f"method must be kernel or readable, got {method!r}")
         self.alpha, self.method = alpha, method
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return log(1 + exp(αx)) / α, of x's shape."""
-        return softplus(x, self.alpha, self.method)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return log(1 + exp(αx)) / α, of the input's shape."""
+        return softplus(input, self.alpha, self.method)
 
     def extra_repr(self) -> str:
         """Return the sharpness."""
