@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lessons.gelu import (
@@ -76,6 +76,7 @@ def test_the_gradient_by_hand_passes_gradcheck_twice(gate):
         assert check(lambda x: GatedIdentity.apply(x, 0.0, 1.0, gate), x)
 
 
+@settings(deadline=None)
 @given(st.floats(-30, 30), st.sampled_from(sorted(GATES)))
 def test_a_density_is_the_derivative_of_its_distribution_function(z, gate):
     at = torch.tensor(z, dtype=DOUBLE, requires_grad=True)
@@ -84,6 +85,7 @@ def test_a_density_is_the_derivative_of_its_distribution_function(z, gate):
         assert slope.item() == pytest.approx(GATES[gate].density(at).item(), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(-50, 50))
 def test_a_value_and_its_mirror_differ_by_the_input(z):
     # x·P(x) − (−x)·P(−x) = x, as P(x) + P(−x) = 1
@@ -355,3 +357,19 @@ def test_layers_say_what_they_are():
     assert "tanh" in repr(GELU("tanh"))
     assert "learnable" in repr(GELU(learnable=True))
     assert repr(SiLU(beta=2.0)) == "SiLU(beta=2.0)"
+
+
+def test_a_whole_number_is_a_slope_too():
+    x = normal(4, 5)
+    want = F.silu(x)
+    assert torch.equal(silu(x, beta=1), want)
+    assert torch.equal(SiLU(inplace=True, beta=1)(x), want)
+    assert torch.equal(x, want)
+
+
+def test_tensors_of_mean_and_scale_go_where_the_layer_goes():
+    mu, sigma = torch.linspace(-1, 1, 5), torch.linspace(0.5, 2, 5)
+    for layer in (GELU(mu=mu, sigma=sigma), CDFLinearUnit("cauchy", mu, sigma)):
+        assert not layer.state_dict()
+        layer.double()
+        assert (layer.mu.dtype, layer.sigma.dtype) == (DOUBLE, DOUBLE)

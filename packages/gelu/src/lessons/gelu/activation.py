@@ -9,8 +9,11 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 
+from .checks import broadcast, checked, located, located_in
 from .gates import APPROXIMATE, GATES, SLOPE
+from .tracing import node
 
 METHODS = ("kernel", "by hand", "readable")
 NARROW = (torch.float16, torch.bfloat16)
@@ -43,6 +46,7 @@ class GatedIdentity(torch.autograd.Function):
         x, mu, sigma, ctx.gate = inputs
         tensors = [value if isinstance(value, Tensor) else None for value in (mu, sigma)]
         ctx.save_for_backward(x, *tensors)
+        ctx.save_for_forward(x, *tensors)
         ctx.numbers = [None if isinstance(value, Tensor) else value for value in (mu, sigma)]
 
     @staticmethod
@@ -62,6 +66,18 @@ class GatedIdentity(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             dsigma = (-dy * pulled * z).sum_to_size(sigma.shape)
         return dx, dmu, dsigma, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """Return the change of the output by changes of x, μ and σ."""
+        x, *tensors = ctx.saved_tensors
+        mu, sigma = (n if t is None else t for n, t in zip(ctx.numbers, tensors))
+        dx, dmu, dsigma = (0.0 if t is None else t for t in tangents[:3])
+        wide = x.float() if x.dtype in NARROW else x
+        z = (wide - mu) / sigma
+        cdf, density = GATES[ctx.gate]
+        change = dx * cdf(z) + wide * density(z) * (dx - dmu - z * dsigma) / sigma
+        return change.to(x.dtype)
 
 
 def gelu(
@@ -89,6 +105,8 @@ def gelu(
 
     Source: §2.
     """
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(gelu, x, approximate, mu, sigma, method)
     checked(x)
     if approximate not in APPROXIMATE:
         raise ValueError(
@@ -118,8 +136,10 @@ def silu(x: Tensor, inplace: bool = False, beta: float | Tensor = 1.0) -> Tensor
         TypeError: x is no tensor of floats.
         ValueError: beta is NaN or does not broadcast; inplace with another beta than 1.
     """
+    if isinstance(x, Proxy):
+        return node(silu, x, inplace, beta)
     checked(x)
-    if type(beta) is float and beta == 1.0:
+    if not isinstance(beta, Tensor) and beta == 1:
         return F.silu(x, inplace)
     if inplace:
         raise ValueError(f"inplace needs beta = 1, got {beta}")
@@ -135,37 +155,6 @@ def silu(x: Tensor, inplace: bool = False, beta: float | Tensor = 1.0) -> Tensor
     return F.silu(wide * beta).mul_(1 / beta).to(x.dtype)
 
 
-def checked(x: Tensor) -> None:
-    """Raise a TypeError unless x is a tensor of floats."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a tensor, got {type(x).__name__}")
-    if not x.is_floating_point():
-        raise TypeError(f"x must be floating point, got {x.dtype}")
-
-
-def located(x: Tensor, mu: float | Tensor, sigma: float | Tensor) -> None:
-    """Raise a ValueError unless μ and σ broadcast to x and σ is positive."""
-    for name, value in (("mu", mu), ("sigma", sigma)):
-        if isinstance(value, Tensor):
-            broadcast(x, name, value)
-    if not isinstance(sigma, Tensor) and not sigma > 0:
-        raise ValueError(f"sigma must be positive, got {sigma}")
-    # A tensor's values are looked at where that neither breaks a graph nor meets no values.
-    look = isinstance(sigma, Tensor) and not torch.compiler.is_compiling() and not sigma.is_meta
-    if look and not bool((sigma > 0).all()):
-        raise ValueError(f"sigma must be positive, its smallest value is {sigma.min().item()}")
-
-
-def broadcast(x: Tensor, name: str, value: Tensor) -> None:
-    """Raise a ValueError unless ``value`` broadcasts to x's shape."""
-    there, pairs = value.ndim <= x.ndim, zip(reversed(value.shape), reversed(x.shape))
-    if not there or any(size not in (1, wanted) for size, wanted in pairs):
-        raise ValueError(
-            f"{name} has shape {tuple(value.shape)}, which does not broadcast to x's "
-            f"{tuple(x.shape)}"
-        )
-
-
 class GELU(nn.Module):
     """A layer of GELUs, in place of ``nn.GELU``: same first argument, same (empty) state dict.
 
@@ -175,6 +164,9 @@ class GELU(nn.Module):
         learnable: make them parameters, ``mu`` and ``log_sigma`` (§2 says that they may be).
         method: see `gelu`.
     """
+
+    mu: float | Tensor
+    sigma: float | Tensor
 
     def __init__(
         self,
@@ -197,14 +189,15 @@ class GELU(nn.Module):
             sigma = torch.as_tensor(sigma, dtype=torch.get_default_dtype())
             self.log_sigma = nn.Parameter(sigma.log())
         else:
-            self.mu, self.sigma = mu, sigma
+            located_in(self, mu, sigma)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the activation, of x's shape; the same in training and evaluation."""
-        if self.is_torchs and isinstance(x, Tensor) and x.is_floating_point():
-            return F.gelu(x, approximate=self.approximate)  # no detour: a small call takes 10 µs
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the activation, of the input's shape; the same in training and evaluation."""
+        if self.is_torchs and isinstance(input, Tensor) and input.is_floating_point():
+            # no detour: a small call takes 10 µs
+            return F.gelu(input, approximate=self.approximate)
         sigma = self.log_sigma.exp() if self.learnable else self.sigma
-        return gelu(x, self.approximate, self.mu, sigma, self.method)
+        return gelu(input, self.approximate, self.mu, sigma, self.method)
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -233,11 +226,11 @@ class SiLU(nn.Module):
         self.is_torchs = not learnable and beta == 1
         self.beta = nn.Parameter(torch.tensor(beta)) if learnable else beta
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x·σ(βx), of x's shape."""
-        if self.is_torchs and isinstance(x, Tensor) and x.is_floating_point():
-            return F.silu(x, self.inplace)
-        return silu(x, self.inplace, self.beta)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return x·σ(βx), of the input's shape."""
+        if self.is_torchs and isinstance(input, Tensor) and input.is_floating_point():
+            return F.silu(input, self.inplace)
+        return silu(input, self.inplace, self.beta)
 
     def extra_repr(self) -> str:
         """Return what was asked for beyond the default."""
@@ -253,16 +246,27 @@ class CDFLinearUnit(nn.Module):
         mu, sigma: place and scale, numbers or tensors.
     """
 
+    mu: float | Tensor
+    sigma: float | Tensor
+
     def __init__(
         self, cdf: str = "logistic", mu: float | Tensor = 0.0, sigma: float | Tensor = 1.0
     ) -> None:
         super().__init__()
         if cdf not in GATES:
             raise ValueError(f"cdf must be one of {', '.join(GATES)}, got {cdf!r}")
-        self.cdf, self.mu, self.sigma = cdf, mu, sigma
+        self.cdf = cdf
+        located_in(self, mu, sigma)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the activation, of x's shape."""
-        checked(x)
-        located(x, self.mu, self.sigma)
-        return GatedIdentity.apply(x, self.mu, self.sigma, self.cdf)
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the activation, of the input's shape."""
+        return cdf_linear(input, self.mu, self.sigma, self.cdf)
+
+
+def cdf_linear(x: Tensor, mu: float | Tensor, sigma: float | Tensor, gate: str) -> Tensor:
+    """Return x·P(X ≤ (x − μ)/σ) for a gate of `GATES`, checked."""
+    if isinstance(x, Proxy):
+        return node(cdf_linear, x, mu, sigma, gate)
+    checked(x)
+    located(x, mu, sigma)
+    return GatedIdentity.apply(x, mu, sigma, gate)

@@ -6,9 +6,12 @@ normal N, no Φ has to be computed: draw N, and keep x where it is the larger.
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
-from .activation import checked, gelu
+from .activation import gelu
+from .checks import checked
 from .gates import normal_cdf
+from .tracing import node
 
 
 def zero_or_identity(
@@ -25,6 +28,8 @@ def zero_or_identity(
     Raises:
         TypeError: x is no tensor of floats. ValueError: the generator is on another device.
     """
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(zero_or_identity, x, generator, straight_through)
     checked(x)
     if generator is not None and generator.device.type != x.device.type:
         raise ValueError(f"generator is on {generator.device}, and x on {x.device}")
@@ -54,8 +59,8 @@ class StochasticZeroIdentity(nn.Module):
         super().__init__()
         self.generator, self.straight_through = generator, straight_through
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return m·x or xΦ(x), of x's shape."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Return m·x or xΦ(x), of the input's shape."""
         if not self.training:
-            return gelu(x)
-        return zero_or_identity(x, self.generator, self.straight_through)
+            return gelu(input)
+        return zero_or_identity(input, self.generator, self.straight_through)
