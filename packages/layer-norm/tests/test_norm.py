@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -89,6 +89,7 @@ def test_the_gradient_neither_shifts_nor_stretches():
     assert (dx * y.detach()).sum(1).abs().max() < 1e-12
 
 
+@settings(deadline=None)
 @given(st.integers(2, 40), st.floats(-50, 50), st.floats(0.1, 50), st.integers(0, 9))
 def test_outputs_have_mean_0_and_variance_1_whatever_the_input(width, mean, spread, seed):
     y = layer_norm(mean + spread * normal(3, width, seed=seed), (width,), eps=0.0)
@@ -313,3 +314,10 @@ def test_the_papers_feed_forward_net_has_as_many_weights_as_it_should():
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_group_norm_may_have_no_bias():
+    norm, oracle = GroupNorm(2, 4, bias=False), nn.GroupNorm(2, 4, bias=False)
+    assert norm.state_dict().keys() == oracle.state_dict().keys() == {"weight"}
+    x = torch.randn(3, 4, 5)
+    torch.testing.assert_close(norm(x), oracle(x))

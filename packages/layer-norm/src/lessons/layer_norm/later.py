@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from .norm import LayerNorm, layer_norm
 
@@ -16,13 +17,14 @@ class GroupNorm(nn.Module):
             channels is instance norm.
         num_channels: C.
         eps, affine, device, dtype: as torch has them.
+        bias: whether there are biases, if affine.
     """
 
     weight: nn.Parameter | None
     bias: nn.Parameter | None
 
     def __init__(
-        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None
+        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True
     ) -> None:
         super().__init__()
         if num_groups < 1 or num_channels % num_groups:
@@ -31,17 +33,18 @@ class GroupNorm(nn.Module):
             )
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
-        for name, value in (("weight", 1.0), ("bias", 0.0)):
+        for name, there, value in (("weight", affine, 1.0), ("bias", affine and bias, 0.0)):
             full = torch.full((num_channels,), value, device=device, dtype=dtype)
-            self.register_parameter(name, nn.Parameter(full) if affine else None)
+            self.register_parameter(name, nn.Parameter(full) if there else None)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, …) to the same shape."""
-        if x.ndim < 2 or x.shape[1] != self.num_channels:
+        traced = isinstance(input, Proxy)  # by torch.fx, which has no shapes
+        if not traced and (input.ndim < 2 or input.shape[1] != self.num_channels):
             raise ValueError(
-                f"the input should be (B, {self.num_channels}, …), is {tuple(x.shape)}"
+                f"the input should be (B, {self.num_channels}, …), is {tuple(input.shape)}"
             )
-        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class PostNorm(nn.Module):

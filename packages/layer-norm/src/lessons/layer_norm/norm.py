@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
+
+from .tracing import node
 
 NARROW = (torch.float16, torch.bfloat16)
 
@@ -96,6 +99,8 @@ def layer_norm(
     Source: eq. 3, and eq. 15 of the supplement.
     """
     shape = tuple(normalized_shape)
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(layer_norm, x, shape, weight, bias, eps)
     if x.shape[-len(shape) :] != shape or not x.is_floating_point():
         check(x, shape)
     for name, tensor in (("weight", weight), ("bias", bias)):
@@ -184,9 +189,9 @@ class LayerNorm(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (…, *normalized_shape) to the same shape; the same in training and evaluation."""
-        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -209,8 +214,9 @@ class LayerNorm2d(LayerNorm):
     def __init__(self, num_channels: int, *args, **kwargs) -> None:
         super().__init__(num_channels, *args, **kwargs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        if x.ndim not in (3, 4):
-            raise ValueError(f"the input should be (B, C, H, W) or (C, H, W), is {tuple(x.shape)}")
-        return super().forward(x.movedim(-3, -1)).movedim(-1, -3)
+        if not isinstance(input, Proxy) and input.ndim not in (3, 4):
+            got = tuple(input.shape)
+            raise ValueError(f"the input should be (B, C, H, W) or (C, H, W), is {got}")
+        return super().forward(input.movedim(-3, -1)).movedim(-1, -3)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from .norm import NARROW, check, checked_shape
+from .tracing import node
 
 
 def rms_norm_reference(
@@ -35,8 +37,6 @@ class RMSNormFunction(torch.autograd.Function):
     result costs more than the arithmetic. Returns also 1/rms, (…, 1), which has no gradient.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x, weight, eps):
         """Return (…, H) and (…, 1)."""
@@ -50,6 +50,7 @@ class RMSNormFunction(torch.autograd.Function):
         x, weight, ctx.eps = inputs
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(x, weight, output[1])
+        ctx.save_for_forward(x, weight, output[1])
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -69,6 +70,17 @@ class RMSNormFunction(torch.autograd.Function):
         )
         shift = (dy @ weight).div_(x.shape[-1]).unsqueeze(-1).mul_(rstd)
         return dx.add_(shift), dweight, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """Return the change of the output by changes of x and weight (and None, for 1/rms)."""
+        (dx, dweight, _), (x, weight, rstd) = tangents, ctx.saved_tensors
+        normalized = x * rstd
+        change = torch.zeros_like(x)
+        if dx is not None:
+            stretch = (dx * normalized).mean(-1, keepdim=True)
+            change = weight * rstd * (dx - normalized * stretch)
+        return (change if dweight is None else change + normalized * dweight), None
 
 
 def rms_norm(
@@ -95,16 +107,19 @@ def rms_norm(
     Source: Zhang and Sennrich 2019, eq. 4.
     """
     shape = tuple(normalized_shape)
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        return node(rms_norm, x, shape, weight, eps)
     if x.shape[-len(shape) :] != shape or not x.is_floating_point():
         check(x, shape)
     if weight is not None and weight.shape != shape:
         raise ValueError(f"weight is {tuple(weight.shape)}, and should be {shape}")
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps must be at least 0 or None, got {eps}")
-    ours = x.device.type == "cpu" and x.numel() >= MANY and len(shape) == 1 and weight is not None
-    # torch.compile fuses torch's operations by itself.
-    compiling = torch.compiler.is_compiling()
-    if ours and x.dtype not in NARROW and x.dtype == weight.dtype and not compiling:
+    # What compiles or exports fuses torch's operations by itself, and does not look at a size that
+    # may vary; what maps over cases or differentiates forward (torch.func) knows them all.
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    ours = not traced and weight is not None and len(shape) == 1 and x.device.type == "cpu"
+    if ours and x.dtype not in NARROW and x.dtype == weight.dtype and x.numel() >= MANY:
         eps = torch.finfo(x.dtype).eps if eps is None else eps
         function = RMSNormFunction.apply if torch.is_grad_enabled() else RMSNormFunction.forward
         return function(x, weight, eps)[0]
