@@ -242,3 +242,31 @@ def test_evaluation_by_the_batch_warns():
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_batch_of_none_comes_back_and_leaves_the_statistics(momentum):
+    norm = BatchNorm2d(3, momentum=momentum)
+    norm(torch.randn(4, 3, 2, 2))
+    before = norm.running_mean.clone(), norm.running_var.clone()
+    assert norm(torch.ones(0, 3, 2, 2)).shape == (0, 3, 2, 2)
+    assert torch.equal(norm.running_mean, before[0])
+    assert torch.equal(norm.running_var, before[1])
+    assert batch_norm_reference(torch.ones(0, 3), *before, training=True).shape == (0, 3)
+    assert torch.equal(norm.running_var, before[1])
+    apart = BatchNorm2d(3, track_running_stats=False)
+    with pytest.warns(UserWarning, match="depends on the others"):
+        assert apart.eval()(torch.ones(0, 3, 2, 2)).shape == (0, 3, 2, 2)
+
+
+def test_torchs_tools_know_our_norms():
+    batches = [torch.randn(8, 3) + 10 for _ in range(4)]
+    ours, torchs = nn.Sequential(BatchNorm1d(3)), nn.Sequential(nn.BatchNorm1d(3))
+    for net in (ours, torchs):
+        torch.optim.swa_utils.update_bn(batches, net)
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+    assert ours[0].running_mean.min() > 9
+    assert ours[0].momentum == 0.1
+    sync = nn.SyncBatchNorm.convert_sync_batchnorm(ours)
+    assert isinstance(sync[0], nn.SyncBatchNorm)
+    torch.testing.assert_close(sync.eval()(batches[0]), torchs.eval()(batches[0]))

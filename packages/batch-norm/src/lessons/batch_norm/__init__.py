@@ -1,5 +1,6 @@
 """Batch normalization (Ioffe and Szegedy 2015), explained, implemented, tested, and re-tested."""
 
+from .formulas import paper_gradients
 from .inception import PRESETS, RECIPES, BNInception, BNInceptionConfig, Recipe
 from .inference import fold_batch_norm_, folded, freeze_statistics_, update_bn_statistics
 from .mlp import mlp_fig1
@@ -11,7 +12,6 @@ from .norm import (
     BatchNormFunction,
     batch_norm,
     batch_norm_reference,
-    paper_gradients,
 )
 from .variants import BatchRenorm, GhostBatchNorm, PerActivationBatchNorm, SyncBatchNorm
 

@@ -5,9 +5,12 @@ are over its m = N × … values: over N alone behind a linear layer, over N, H,
 """
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 NARROW = (torch.float16, torch.bfloat16)
 
@@ -30,7 +33,7 @@ def batch_norm_reference(
         mean = wide.mean(dims)
         centred = wide - mean.view(shape)  # before the square: E[x²] − E[x]² cancels
         var = (centred * centred).mean(dims)  # biased: 1/m
-        if running_mean is not None and running_var is not None:
+        if running_mean is not None and running_var is not None and x.numel():
             m = x.numel() // x.shape[1]
             running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
             unbiased = var.detach() * (m / (m - 1))  # §3.1: an estimate for the population
@@ -75,19 +78,6 @@ class BatchNormFunction(torch.autograd.Function):
         return dx, (dy * normalized).sum(dims), dy.sum(dims), None
 
 
-def paper_gradients(x_NC: Tensor, dy_NC: Tensor, weight_C: Tensor, eps: float = 1e-5):
-    """Return ∂ℓ/∂x (N, C), ∂ℓ/∂γ (C) and ∂ℓ/∂β (C) by the six formulas of §3, line by line."""
-    m = len(x_NC)
-    mean_C, var_C = x_NC.mean(0), x_NC.var(0, correction=0)
-    centred_NC = x_NC - mean_C
-    root_C = (var_C + eps) ** -0.5
-    dxhat_NC = dy_NC * weight_C
-    dvar_C = (dxhat_NC * centred_NC * -0.5 * (var_C + eps) ** -1.5).sum(0)
-    dmean_C = (dxhat_NC * -root_C).sum(0) + dvar_C * (-2 * centred_NC).sum(0) / m
-    dx_NC = dxhat_NC * root_C + dvar_C * 2 * centred_NC / m + dmean_C / m
-    return dx_NC, (dy_NC * centred_NC * root_C).sum(0), dy_NC.sum(0)
-
-
 def batch_norm(
     x: Tensor,
     running_mean: Tensor | None = None,
@@ -118,7 +108,7 @@ def batch_norm(
         (N, C, …), of x's dtype.
 
     Raises:
-        ValueError: training with fewer than two values a channel, or no statistics to use.
+        ValueError: training with one value a channel, or no statistics to use.
         TypeError: x is not floating-point.
 
     Source: Alg. 1; §3.1 for what ``training=False`` does; §3.2 for the further dimensions.
@@ -126,7 +116,7 @@ def batch_norm(
     if not x.is_floating_point():
         raise TypeError(f"the input must be floating-point, got {x.dtype}")
     if training:
-        if x.numel() < 2 * x.shape[1]:
+        if x.numel() == x.shape[1] > 0:  # of none at all there is nothing to normalize
             raise ValueError(
                 f"training needs more than 1 value per channel, got an input of {tuple(x.shape)}"
             )
@@ -138,8 +128,11 @@ def batch_norm(
     )  # fmt: skip
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(_BatchNorm):
     """Batch normalization of (N, C) or (N, C, …): torch's arguments, and torch's state dict.
+
+    Of torch's class it has the name only, by which torch's tools (`swa_utils.update_bn`, say) know
+    a batch norm.
 
     Args:
         num_features: C.
@@ -177,7 +170,7 @@ class BatchNorm(nn.Module):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         if num_features < 1:
             raise ValueError(f"num_features must be at least 1, got {num_features}")
         if not eps > 0:
@@ -231,9 +224,12 @@ class BatchNorm(nn.Module):
                 f"is {tuple(x.shape)}"
             )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, …) to the same shape."""
-        self.check(x)
+        if isinstance(input, Proxy):  # torch.fx traces: one node, as of torch's own layers
+            tracer: Any = input.tracer
+            return tracer.create_proxy("call_module", tracer.path_of_module(self), (input,), {})
+        self.check(input)
         training = self.training and not self.frozen
         mean, var, momentum = self.running_mean, self.running_var, self.momentum
         if training and not self.track_running_stats:
@@ -242,10 +238,10 @@ class BatchNorm(nn.Module):
             self.num_batches_tracked.add_(1)
         if momentum is None:
             if training and mean is not None:
-                return self.average(x)
+                return self.average(input)
             momentum = 0.0
         by_batch = training or mean is None
-        return batch_norm(x, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
+        return batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
 
     def average(self, x: Tensor) -> Tensor:
         """Normalize in training, all batches so far weighing the same in the statistics."""
@@ -257,6 +253,8 @@ class BatchNorm(nn.Module):
             raise ValueError("num_batches_tracked must be there for an average over all batches")
         new_mean, new_var = torch.zeros_like(mean), torch.ones_like(var)
         y = batch_norm(x, new_mean, new_var, self.weight, self.bias, True, 1.0, self.eps)
+        if not x.shape[0]:
+            return y
         share = count.to(mean.dtype).reciprocal()
         mean.lerp_(new_mean, share)
         var.lerp_(new_var, share)

@@ -23,11 +23,11 @@ class PerActivationBatchNorm(BatchNorm):
         super().__init__(math.prod(shape), *args, **kwargs)
         self.shape = tuple(shape)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, *shape) to the same shape."""
-        if tuple(x.shape[1:]) != self.shape:
-            raise ValueError(f"the input should be (N, {self.shape}), is {tuple(x.shape)}")
-        return super().forward(x.flatten(1)).view(x.shape)
+        if tuple(input.shape[1:]) != self.shape:
+            raise ValueError(f"the input should be (N, {self.shape}), is {tuple(input.shape)}")
+        return super().forward(input.flatten(1)).view(input.shape)
 
 
 class GhostBatchNorm(BatchNorm):
@@ -45,14 +45,14 @@ class GhostBatchNorm(BatchNorm):
             raise ValueError(f"virtual_batch must be at least 1, got {virtual_batch}")
         self.virtual_batch = virtual_batch
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, …) to the same shape."""
         if not self.training or self.frozen:
-            return super().forward(x)
-        if len(x) % self.virtual_batch:
-            raise ValueError(f"virtual_batch ({self.virtual_batch}) must divide N ({len(x)})")
+            return super().forward(input)
+        if len(input) % self.virtual_batch:
+            raise ValueError(f"virtual_batch ({self.virtual_batch}) must divide N ({len(input)})")
         normalize = super().forward
-        return torch.cat([normalize(part) for part in x.split(self.virtual_batch)])
+        return torch.cat([normalize(part) for part in input.split(self.virtual_batch)])
 
 
 class BatchRenorm(BatchNorm):
@@ -76,15 +76,15 @@ class BatchRenorm(BatchNorm):
             raise ValueError("batch renormalization needs running statistics and a momentum")
         self.r_max, self.d_max = r_max, d_max
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, …) to the same shape."""
         mean, var = self.running_mean, self.running_var
         if not self.training or self.frozen or mean is None or var is None:
-            return super().forward(x)
-        self.check(x)
+            return super().forward(input)
+        self.check(input)
         with torch.no_grad():
-            wide = x.float() if x.dtype in NARROW else x
-            batch_var, batch_mean = torch.var_mean(wide, (0, *range(2, x.ndim)), correction=0)
+            wide = input.float() if input.dtype in NARROW else input
+            batch_var, batch_mean = torch.var_mean(wide, (0, *range(2, input.ndim)), correction=0)
             std = (var + self.eps).sqrt()
             r = ((batch_var + self.eps).sqrt() / std).clamp(1 / self.r_max, self.r_max)
             d = ((batch_mean - mean) / std).clamp(-self.d_max, self.d_max)
@@ -97,11 +97,11 @@ class BatchRenorm(BatchNorm):
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         if self.momentum is not None:
-            return batch_norm(x, mean, var, weight, bias, True, self.momentum, self.eps)
-        y = batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+            return batch_norm(input, mean, var, weight, bias, True, self.momentum, self.eps)
+        y = batch_norm(input, None, None, weight, bias, True, 0.0, self.eps)
         if self.num_batches_tracked is None:
             raise ValueError("num_batches_tracked must be there for an average over all batches")
-        m = x.numel() // x.shape[1]
+        m = input.numel() // input.shape[1]
         if m:
             share = self.num_batches_tracked.to(mean.dtype).reciprocal()
             mean.lerp_(batch_mean.to(mean.dtype), share)
@@ -158,20 +158,19 @@ class SyncBatchNorm(BatchNorm):
         )
         self.process_group = process_group
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, …) to the same shape."""
         if not self.training or self.frozen or not self.together():
-            return super().forward(x)
-        self.check(x)
-        wide = x.float() if x.dtype in NARROW else x
-        dims, shape = (0, *range(2, x.ndim)), (1, -1) + (1,) * (x.ndim - 2)
-        count = wide.new_full((1,), x.numel() // x.shape[1])
+            return super().forward(input)
+        self.check(input)
+        wide = input.float() if input.dtype in NARROW else input
+        dims, shape = (0, *range(2, input.ndim)), (1, -1) + (1,) * (input.ndim - 2)
+        count = wide.new_full((1,), input.numel() // input.shape[1])
         sums = AllReduce.apply(torch.cat([wide.sum(dims), count]), self.process_group)
         m = sums[-1].detach()
         if m < 2:
-            raise ValueError(
-                f"training needs more than 1 value per channel, got an input of {tuple(x.shape)}"
-            )
+            got = tuple(input.shape)
+            raise ValueError(f"training needs more than 1 value per channel, got an input of {got}")
         mean = sums[:-1] / m
         centred = wide - mean.view(shape)  # about the shared mean, so that nothing cancels
         squares = AllReduce.apply((centred * centred).sum(dims), self.process_group)
@@ -179,7 +178,7 @@ class SyncBatchNorm(BatchNorm):
         self.follow(mean.detach(), (squares / (m - 1)).detach())
         y = centred * (var + self.eps).rsqrt().view(shape)
         y = y if self.weight is None else y * self.weight.view(shape)
-        return (y if self.bias is None else y + self.bias.view(shape)).to(x.dtype)
+        return (y if self.bias is None else y + self.bias.view(shape)).to(input.dtype)
 
     def together(self) -> bool:
         """Return whether there is another process to share statistics with."""
