@@ -187,3 +187,12 @@ def test_bad_groups_are_refused():
         param_groups(nn.Linear(2, 2), 0.1, exclude=["weight", "bias"])
     with pytest.warns(UserWarning, match="'gate' matches no parameter"):
         param_groups(model(), 0.1, exclude=["gate"])
+
+
+def test_the_penalty_is_mapped_and_differentiated_forward():
+    w, dw = torch.randn(2, 3, 4, dtype=torch.float64)
+    value, change = torch.func.jvp(lambda w: l2_penalty([w], 0.3), (w,), (dw,))
+    torch.testing.assert_close(value, 0.15 * w.square().sum())
+    torch.testing.assert_close(change, 0.3 * (w * dw).sum())
+    rows = torch.func.vmap(lambda row: l2_penalty([row], 0.3))(w)
+    torch.testing.assert_close(rows, 0.15 * w.square().sum(1))

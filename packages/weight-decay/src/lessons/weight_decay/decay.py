@@ -31,6 +31,8 @@ class L2Penalty(torch.autograd.Function):
     The forward is one pass over memory without a fresh tensor: w·w instead of the sum of w².
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(lam, *params):
         """Return ½λΣw², 0-dimensional, of float λ and tensors of any shapes."""
@@ -41,11 +43,18 @@ class L2Penalty(torch.autograd.Function):
         """Keep λ and the weights."""
         ctx.lam, *params = inputs
         ctx.save_for_backward(*params)
+        ctx.save_for_forward(*params)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:  # ty: ignore[incompatible-method-override]
         """Return ∂/∂w = λw, times the gradient of what follows."""
         return None, *(grad * ctx.lam * param for param in ctx.saved_tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, _, *changes: Tensor) -> Any:  # ty: ignore[incompatible-method-override]
+        """Return λΣw·dw."""
+        pairs = zip(ctx.saved_tensors, changes)
+        return ctx.lam * torch.stack([(w * dw).sum() for w, dw in pairs if dw is not None]).sum()
 
 
 def l2_penalty(params: Iterable[Tensor], lam: float, fast: bool = True) -> Tensor:

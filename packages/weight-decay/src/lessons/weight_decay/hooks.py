@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
+from typing import Any
 
 from torch.optim import optimizer
 
@@ -9,7 +10,9 @@ from torch.optim import optimizer
 @contextlib.contextmanager
 def no_global_hooks() -> Generator[None]:
     """Let a step within call none of them: it is part of a step around which they are called."""
-    hooks = (optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks)
+    hooks: Any = (
+        optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
+    )  # fmt: skip
     kept = [dict(each) for each in hooks]
     for each in hooks:
         each.clear()
