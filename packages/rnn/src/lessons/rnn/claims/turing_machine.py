@@ -70,8 +70,8 @@ MACHINE = (
     quotes="Networks with 15 units always learned the task.",
     asks=f"{MACHINE} 20 nets of 15 units, 2,000,000 steps, no forcing, rate 1. Learned: a block of "
     "1,000 steps without an error, and, frozen, 10,000 more. The paper's machine, rate and length "
-    "are unpublished, so a net that has not learned yet refutes nothing. (A pilot, 5 nets, 60,000 "
-    "steps: 3.)",
+    "are unpublished, so a net that has not learned yet refutes nothing. (Pilots, 5 nets, 60,000 "
+    "steps, not frozen: 3 of an earlier simulator, 1 of this one.)",
     holds_if="all 20 nets learn",
     fails_if="never: with fewer the verdict is undecided, and the curve tells how many had learned "
     "when",
