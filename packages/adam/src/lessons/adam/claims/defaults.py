@@ -64,6 +64,11 @@ def draw_sensitivity(figure, numbers):
             axes.plot(*zip(*line), "o-", ms=4, color=COLOR[optimizer], label=optimizer)
         axes.axhline(2, color=MUTED, ls=":", lw=1)
         axes.set(xscale="log", yscale="log", xlabel="α over the best α", title=name)
+        axes.set_xticks([1 / 4, 1 / 2, 1, 2, 4], labels=["¼", "½", 1, 2, 4])
+        axes.minorticks_off()
+        top = axes.get_ylim()[1]
+        ticks = [t for t in (1, 2, 5, 10, 100, 1000) if t < top]
+        axes.set_yticks(ticks, labels=ticks)
     panels[0].set_ylabel("cost over the lowest")
     panels[0].legend()
 
@@ -122,7 +127,8 @@ def little_tuning(run):
         judged,
         ours=f"Adam − SGD, factors of 2: {first} (dropout), {second} (convolutional)",
         ran=f"{dropout_network.described(run, seeds[0])} {convolutional.described(run, seeds[1])} "
-        "A run that diverged counts as a net at chance, ln 10 nats. An earlier rule, replaced: "
+        "A run that diverged counts as a net at chance, ln 10 nats. The figure shows the "
+        "tuning seeds, and the judged ones where it has no others. An earlier rule, replaced: "
         "Adam's defaults below tuned SGD; that comparison is told beside.",
         measured=f"{'. '.join(told)}.",
         numbers=numbers,

@@ -92,6 +92,8 @@ def draw_mlp(figure, numbers):
     lines = [line.get_ydata() for line in axes.lines]
     low = min(min(line) for line in lines)
     axes.set(ylim=(0.8 * low, 20 * low))
+    ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if 0.8 * low < t < 20 * low]
+    axes.set_yticks(ticks, labels=[f"{t:g}" for t in ticks])
     axes.legend(title="band: all seeds", ncols=2)
 
 

@@ -112,7 +112,7 @@ def draw_sparse(figure, numbers):
     right.set(ylabel="")
     low = min(min(line.get_ydata()) for line in left.lines)
     left.set(yscale="linear", ylim=(0.95 * low, 1.6 * low))  # as in Fig. 1
-    left.legend()
+    right.legend()
 
 
 EARLIER = (
