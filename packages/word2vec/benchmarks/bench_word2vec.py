@@ -2,9 +2,9 @@
 
 python packages/word2vec/benchmarks/bench_word2vec.py [--sentences 30000] [--rounds 3]
 
-Both have one thread, the same text, window, noise words and dimensions. gensim has its own default
-rate and five passes; its mean score is the mark. Ours runs with several rates and numbers of
-passes, and the time that counts is that of the quickest whose mean score reaches the mark.
+Both have one thread, the same text, window, noise words and dimensions, and the same three rates.
+gensim makes five passes; the mean score of its best rate is the mark. Ours runs with several
+numbers of passes, and the time that counts is that of the quickest that reaches the mark.
 """
 
 import argparse
@@ -36,11 +36,11 @@ def score(vectors: KeyedVectors) -> float:
     return 100 * float((vectors.answer(ids_Q4) == ids_Q4[:, 3]).float().mean())
 
 
-def gensim(seed: int) -> tuple[float, float]:
+def gensim(seed: int, alpha: float) -> tuple[float, float]:
     """Return gensim's score and seconds of training."""
     model = Gensim(
         vector_size=args.dim, window=5, min_count=1, workers=1, sg=1, negative=5,
-        sample=args.sample, epochs=5, seed=seed + 1,
+        sample=args.sample, epochs=5, alpha=alpha, seed=seed + 1,
     )  # fmt: skip
     model.build_vocab(text)
     began = time.process_time()
@@ -61,9 +61,12 @@ def ours(seed: int, alpha: float, epochs: int) -> tuple[float, float]:
     return score(model.wv), spent
 
 
-contenders = {"gensim": gensim} | {
+RATES = (0.025, 0.05, 0.1)
+contenders = {
+    f"gensim, alpha {alpha:g}": lambda seed, a=alpha: gensim(seed, a) for alpha in RATES
+} | {
     f"ours, alpha {alpha:g}, {epochs} passes": lambda seed, a=alpha, e=epochs: ours(seed, a, e)
-    for alpha in (0.025, 0.05, 0.1)
+    for alpha in RATES
     for epochs in (3, 5, 8)
 }
 found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
@@ -71,12 +74,12 @@ for seed in range(args.rounds):
     for name, run in contenders.items():
         found[name].append(run(seed))
 means = {name: [sum(values) / len(values) for values in zip(*runs)] for name, runs in found.items()}
-mark, base = means["gensim"]
+mark, base = max(mean for name, mean in means.items() if name.startswith("gensim"))
 print(
     f"{words:,} words, {args.dim} dimensions, t = {args.sample:g}, {args.rounds} rounds, 1 thread"
 )
 for name, (percent, seconds) in means.items():
     print(f"{name:26} {percent:6.1f}%  {seconds:7.2f} s  {seconds / base:5.2f} of gensim's")
-reached = [s for name, (p, s) in means.items() if name != "gensim" and p >= mark]
+reached = [s for name, (p, s) in means.items() if name.startswith("ours") and p >= mark]
 best = f"{min(reached) / base:.2f}" if reached else "not reached"
 print(f"time to gensim's score of {mark:.1f}%, of gensim's: {best}")
