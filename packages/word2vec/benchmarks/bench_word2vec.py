@@ -46,7 +46,8 @@ def gensim(seed: int, alpha: float) -> tuple[float, float]:
     began = time.process_time()
     model.train(text, total_examples=len(text), epochs=5)
     spent = time.process_time() - began
-    return score(KeyedVectors(model.wv.index_to_key, torch.tensor(model.wv.vectors))), spent
+    words = [str(word) for word in model.wv.index_to_key]
+    return score(KeyedVectors(words, torch.tensor(model.wv.vectors))), spent
 
 
 def ours(seed: int, alpha: float, epochs: int) -> tuple[float, float]:
