@@ -1,0 +1,12 @@
+"""The paper's claims, re-tested: in order of importance, then demonstrations, then errata."""
+
+from . import exact, grammar, lags, remember, solved
+
+CLAIMS = [
+    lags.thousand, exact.decay, exact.constant, grammar.more_runs, grammar.faster,
+    solved.sums, solved.products, solved.order, lags.slowly, lags.frequency,
+    exact.storage, solved.alike, grammar.output_gates, solved.xor, solved.broad,
+    exact.distance,
+    exact.length, exact.ranges, exact.always, exact.squared,
+]  # fmt: skip
+COMMANDS = {"remember": remember.main}
