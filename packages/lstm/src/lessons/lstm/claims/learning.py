@@ -17,7 +17,15 @@ from ..config import PRESETS
 from ..lab.run import Run
 from ..lab.statistics import Interval, proportion
 from ..network import LSTM1997
-from ..tasks import adding, delayed_xor, long_lag, multiplication, side_by_side, temporal_order
+from ..tasks import (
+    adding,
+    delayed_xor,
+    long_lag,
+    multiplication,
+    side_by_side,
+    temporal_order,
+    two_sequence,
+)
 from .rival import Plain
 
 
@@ -39,7 +47,7 @@ class Task:
 
 
 def task_of(name: str) -> Task:
-    """Return a task by its name: "adding 100", "product 100", "order 2", "lag 50 50", "xor 100"."""
+    """Return a task by its name: "adding 100", "product 100", "order 2", "lag 50 50"."""
     kind, *numbers = name.split()
     given = tuple(int(n) for n in numbers)
     if kind == "adding":  # §5.4.5: never more than three wrong
@@ -53,7 +61,9 @@ def task_of(name: str) -> Task:
         return Task(long_lag, given, 0.2, 10_000, 0, (given[0] + 4, 2), "exp2c-50")
     if kind == "xor":  # our task for §6.1, with the net of 6a
         return Task(delayed_xor, given, 0.3, 2560, 3, (8, 1), "exp6a")
-    raise ValueError(f"name must begin with adding, product, order, lag or xor, got {name!r}")
+    if kind == "two":  # §5.3.1, ST1: T and N
+        return Task(two_sequence, given, 0.2, 256, 0, (1, 1), "exp3")
+    raise ValueError(f"name must begin with adding, product, order, lag two or xor, got {name!r}")
 
 
 def net_of(model: str, task: Task, seeds: int, generator, **changes) -> Any:

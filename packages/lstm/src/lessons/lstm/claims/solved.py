@@ -64,7 +64,7 @@ RULE: dict[str, Any] = {
 )
 def sums(run: Run) -> Finding:
     """Judge the adding problem."""
-    return solves(run, "adding 100", run.pick(test=128, default=60_000, full=148_000))
+    return solves(run, "adding 100", run.pick(test=128, default=45_000, full=148_000))
 
 
 @claim(
@@ -96,7 +96,7 @@ def products(run: Run) -> Finding:
 )
 def order(run: Run) -> Finding:
     """Judge the temporal order problem."""
-    return solves(run, "order 2", run.pick(test=128, default=32_000, full=63_000))
+    return solves(run, "order 2", run.pick(test=128, default=24_000, full=63_000))
 
 
 @claim(
@@ -114,7 +114,7 @@ def order(run: Run) -> Finding:
 )
 def alike(run: Run) -> Finding:
     """Pair truncated with full gradients."""
-    most = run.pick(test=128, default=60_000, full=148_000)
+    most = run.pick(test=128, default=45_000, full=148_000)
     task = "adding 22" if run.scale == "test" else "adding 100"
     cut, whole = (lesson(run, task, model, most, 64) for model in ("lstm", "full"))
     both = [(a, b) for a, b in zip(cut["solved"], whole["solved"]) if a and b]
@@ -180,7 +180,7 @@ def broad(run: Run) -> Finding:
         learn, task=shrunk("adding") if run.scale == "test" else "adding 100", model="lstm",
         rates=run.pick(test=[0.02], default=[0.02], full=[0.005, 0.01, 0.02, 0.04]),
         nets=run.pick(test=1, default=1, full=3), seed=run.seed, batch=64,
-        sequences=run.pick(test=128, default=60_000, full=148_000),
+        sequences=run.pick(test=128, default=45_000, full=148_000),
         biases=[[-1.0, -2.0], [-3.0, -6.0], [-5.0, -10.0]],
     )  # fmt: skip
     solved = found["solved"]
