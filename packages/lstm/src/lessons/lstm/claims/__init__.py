@@ -3,7 +3,7 @@
 from . import exact, grammar, guessing, lags, remember, solved
 
 CLAIMS = [
-    lags.thousand, exact.decay, exact.constant, grammar.more_runs, grammar.faster,
+    lags.thousand, lags.plain, exact.decay, exact.constant, grammar.more_runs, grammar.faster,
     solved.sums, solved.products, solved.order, lags.slowly, lags.frequency,
     exact.storage, solved.alike, grammar.output_gates, solved.xor, solved.broad, guessing.guessed,
     exact.distance,
