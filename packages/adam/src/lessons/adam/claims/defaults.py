@@ -19,7 +19,8 @@ NAMES = ("Adam", "SGD, Nesterov")
 
 def networks(run):
     """Return of both networks: name, race, its trial and settings, and on how many seeds."""
-    mlp, cnn = dropout_network.measure(run)[0], convolutional.measure(run)[0]
+    mlp = dropout_network.measure(run)[0]
+    cnn = convolutional.measure(run, looked_at=True)[0]
     few = run.pick(test=2, default=3), run.pick(test=2, default=3, full=5)
     return (
         ("dropout", mlp, dropout_network.train_mlp, {}, few[0]),

@@ -20,11 +20,8 @@ BETWEEN = f"{convolutional.BETWEEN} {CAVEAT}"
 
 def without(run):
     """Return the races of Fig. 3's net, by Adam and by RMSProp, and how many seeds they have."""
-    adam, _ = convolutional.measure(run)
-    rmsprop, seeds = convolutional.measure(run, names=("RMSProp",), few=True)
-    first = {key: adam["Adam"][key][:seeds] for key in ("finals", "runs")}
-    first["mean"] = sum(first["finals"]) / seeds
-    return {"Adam": adam["Adam"] | first, **rmsprop}, seeds
+    names = ("Adam", "RMSProp")
+    return convolutional.measure(run, names=names, looked_at=True)
 
 
 @claim(

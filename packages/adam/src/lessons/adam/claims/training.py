@@ -140,19 +140,20 @@ def race(
     seeds: int,
     tuning: tuple[int, ...] = (1,),
     measure: Measure = cost,
+    after: int = 0,
     **settings,
 ) -> dict[str, dict[str, Any]]:
     """Return for each optimizer its tuned step size, its grid, and its runs over the seeds.
 
-    They are tuned for what they are judged by: ``measure`` of what a trial returned.
+    They are tuned for what they are judged by: ``measure`` of what a trial returned. The first
+    ``after`` seeds are left out.
     """
     result: dict[str, dict[str, Any]] = {}
     for name in run.track(list(starts), "optimizers"):
         grid = tuned(run, trial, starts[name], tuning, measure, optimizer=name, **settings)
         lr = next(iter(grid))
-        runs = [
-            run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in run.seeds(seeds)
-        ]
+        judged = run.seeds(after + seeds)[after:]
+        runs = [run.trial(trial, optimizer=name, lr=lr, **settings, seed=s) for s in judged]
         result[name] = summary(grid, runs, measure)
     return result
 
