@@ -29,7 +29,6 @@ class Leak(Function):
     def setup_context(ctx, inputs, output) -> None:
         """Keep both inputs: the output's sign does not tell x's if the slope may be negative."""
         ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # ty: ignore[incompatible-method-override]
@@ -40,11 +39,26 @@ class Leak(Function):
             torch.where(x > 0, 0, x * grad).sum_to_size(slope.shape),
         )
 
+
+class LeakJvp(Leak):
+    """The same with forward derivatives; a class of its own, as torch.compile refuses a jvp."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        """Keep both inputs for both ways."""
+        Leak.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(*inputs)
+
     @staticmethod
     def jvp(ctx, by_x: Tensor, by_slope: Tensor):  # ty: ignore[incompatible-method-override]
         """Return the change of the output by changes of x and of the slope."""
         x, slope = ctx.saved_tensors
         return torch.where(x > 0, by_x, slope * by_x + by_slope * x)
+
+
+def leak(x: Tensor, slope: Tensor) -> Tensor:
+    """Return x above 0, slope · x below."""
+    return (Leak if torch.compiler.is_compiling() else LeakJvp).apply(x, slope)
 
 
 def checked(method: str) -> str:
@@ -73,7 +87,7 @@ class LeakyReLU(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Return x or negative_slope · x, of the input's shape."""
         if self.method == "readable" and not isinstance(input, Proxy):  # which torch.fx traces with
-            return Leak.apply(input, input.new_tensor(self.negative_slope))
+            return leak(input, input.new_tensor(self.negative_slope))
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
@@ -103,7 +117,7 @@ class PReLU(nn.Module):
         if self.method != "readable" or isinstance(input, Proxy):
             return F.prelu(input, self.weight)
         after = (-1, *[1] * max(input.dim() - 2, 0)) if len(self.weight) > 1 else ()
-        return Leak.apply(input, self.weight.to(input.dtype).view(after))
+        return leak(input, self.weight.to(input.dtype).view(after))
 
     def extra_repr(self) -> str:
         """Return the number of slopes."""

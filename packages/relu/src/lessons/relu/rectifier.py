@@ -30,13 +30,22 @@ class Rectify(Function):
     def setup_context(ctx, inputs, output) -> None:
         """Keep the output: the next layer keeps it anyway, so it costs no memory."""
         ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:  # ty: ignore[incompatible-method-override]
         """Let the gradient pass where the unit is on."""
         (y,) = ctx.saved_tensors
         return torch.where(y <= 0, 0, grad)
+
+
+class RectifyJvp(Rectify):
+    """The same with forward derivatives; a class of its own, as torch.compile refuses a jvp."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        """Keep the output for both ways."""
+        Rectify.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(output)
 
     @staticmethod
     def jvp(ctx, tangent: Tensor) -> Tensor:  # ty: ignore[incompatible-method-override]
@@ -119,13 +128,12 @@ def relu(x: Tensor, inplace: bool = False, method: str = "kernel") -> Tensor:
         return torch.relu_(x)
     if method == "kernel":
         return torch.relu(x)
-    if method == "readable":
-        return Rectify.apply(x)
-    if method == "bitmask":
+    if method in ("readable", "bitmask"):
+        function = Rectify if torch.compiler.is_compiling() else RectifyJvp
         # torch.func cannot map over its bytes, nor can a batch be dynamic; a compiler chooses
         # itself what it keeps.
         traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        return (Rectify if traced else RectifyBits).apply(x)
+        return (RectifyBits if method == "bitmask" and not traced else function).apply(x)
     raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
 
 

@@ -31,7 +31,6 @@ class Smooth(Function):
         """Keep x, through which the derivative can be differentiated again."""
         x, ctx.alpha = inputs
         ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # ty: ignore[incompatible-method-override]
@@ -39,9 +38,19 @@ class Smooth(Function):
         (x,) = ctx.saved_tensors
         return grad * torch.sigmoid(ctx.alpha * x), None
 
+
+class SmoothJvp(Smooth):
+    """The same with forward derivatives; a class of its own, as torch.compile refuses a jvp."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        """Keep x for both ways."""
+        Smooth.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
+
     @staticmethod
     def jvp(ctx, tangent: Tensor, _):  # ty: ignore[incompatible-method-override]
-        """Weigh a change of the input likewise."""
+        """Weigh a change of the input with the sigmoid of αx."""
         return Smooth.backward(ctx, tangent)[0]
 
 
@@ -69,7 +78,8 @@ def softplus(x: Tensor, alpha: float = 1.0, method: str = "kernel") -> Tensor:
         # double precision.
         return F.softplus(x, alpha, 50.0 if x.dtype == torch.float64 else 20.0)
     if method == "readable":
-        return Smooth.apply(x, float(alpha))
+        function = Smooth if torch.compiler.is_compiling() else SmoothJvp
+        return function.apply(x, float(alpha))
     raise ValueError(f"method must be kernel or readable, got {method!r}")
 
 
