@@ -46,7 +46,6 @@ class GatedIdentity(torch.autograd.Function):
         x, mu, sigma, ctx.gate = inputs
         tensors = [value if isinstance(value, Tensor) else None for value in (mu, sigma)]
         ctx.save_for_backward(x, *tensors)
-        ctx.save_for_forward(x, *tensors)
         ctx.numbers = [None if isinstance(value, Tensor) else value for value in (mu, sigma)]
 
     @staticmethod
@@ -67,6 +66,17 @@ class GatedIdentity(torch.autograd.Function):
             dsigma = (-dy * pulled * z).sum_to_size(sigma.shape)
         return dx, dmu, dsigma, None
 
+
+class GatedIdentityJvp(GatedIdentity):
+    """The same with forward derivatives; a class of its own, as torch.compile refuses a jvp."""
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep the inputs for both ways."""
+        GatedIdentity.setup_context(ctx, inputs, output)
+        tensors = [value if isinstance(value, Tensor) else None for value in inputs[:3]]
+        ctx.save_for_forward(*tensors)
+
     @staticmethod
     def jvp(ctx, *tangents):
         """Return the change of the output by changes of x, μ and σ."""
@@ -78,6 +88,12 @@ class GatedIdentity(torch.autograd.Function):
         cdf, density = GATES[ctx.gate]
         change = dx * cdf(z) + wide * density(z) * (dx - dmu - z * dsigma) / sigma
         return change.to(x.dtype)
+
+
+def by_hand(x: Tensor, mu: float | Tensor, sigma: float | Tensor, gate: str) -> Tensor:
+    """Return what `gated` does, with the derivatives written out."""
+    function = GatedIdentity if torch.compiler.is_compiling() else GatedIdentityJvp
+    return function.apply(x, mu, sigma, gate)
 
 
 def gelu(
@@ -121,7 +137,7 @@ def gelu(
         if approximate == "sigmoid":
             return silu(x, beta=SLOPE)
         return F.gelu(x, approximate=approximate)
-    return (gated if method == "readable" else GatedIdentity.apply)(x, mu, sigma, approximate)
+    return (gated if method == "readable" else by_hand)(x, mu, sigma, approximate)
 
 
 def silu(x: Tensor, inplace: bool = False, beta: float | Tensor = 1.0) -> Tensor:
@@ -269,4 +285,4 @@ def cdf_linear(x: Tensor, mu: float | Tensor, sigma: float | Tensor, gate: str) 
         return node(cdf_linear, x, mu, sigma, gate)
     checked(x)
     located(x, mu, sigma)
-    return GatedIdentity.apply(x, mu, sigma, gate)
+    return by_hand(x, mu, sigma, gate)
