@@ -161,6 +161,17 @@ def test_trains_and_evaluates_alike_compiles_and_lives_on_meta(make):
         assert make((3, 4))(torch.empty(2, 3, 4)).shape == (2, 3, 4)
 
 
+def test_rms_norm_of_many_numbers_compiles_whole():
+    # The gradient by hand, which has forward derivatives too, is not the compiler's way.
+    x, weight = normal(1 << 10, 64).requires_grad_(), normal(64, seed=1)
+    compiled = torch.compile(rms_norm, fullgraph=True, backend="aot_eager")
+    got, want = (f(x, (64,), weight) for f in (compiled, rms_norm))
+    assert "RMSNormFunction" in want.grad_fn.name()
+    torch.testing.assert_close(got, want)
+    slopes = [torch.autograd.grad(y.square().sum(), x)[0] for y in (got, want)]
+    torch.testing.assert_close(*slopes)
+
+
 @pytest.mark.parametrize("make", [LayerNorm, RMSNorm])
 def test_statistics_are_single_precision_under_autocast(make):
     x = 100 + normal(4, 512, dtype=torch.float32)
