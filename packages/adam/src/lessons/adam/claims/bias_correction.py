@@ -5,7 +5,7 @@ import math
 from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, RED
 from ..lab.statistics import judge, paired, proportion, ratio
-from .training import if_open
+from .training import if_open, plain_ticks
 from .vae import BETA2, PAPERS_NET, after, grid, name, passes, point, refined, small, train_vae
 
 WORSE = 1.1  # a third of the distance in Fig. 4a, where it is above 140 against 107 nats
@@ -128,6 +128,7 @@ def draw_correction(figure, numbers):
             label = "corrected" if corrected else "not corrected"
             axes.plot(*zip(*points), style, ms=4, color=color, label=label)
         axes.set(xscale="log", ylim=(0.97 * low, 1.35 * low), xlabel="step size α")
+        plain_ticks(axes.xaxis, range(-4, -1))
         axes.set_title(f"β₂ = {beta2:g}")
     panels[0].set_ylabel("loss (nats)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
@@ -201,6 +202,12 @@ def towards_the_end(run):
     )
 
 
+SIZE = (
+    f"{BETWEEN} But size would not rescue the claim: the paper's own Fig. 4b has a counterexample, "
+    "119 against 114 nats."
+)
+
+
 @claim(
     "C11",
     "§6.4",
@@ -241,5 +248,5 @@ def never_worse(run):
         f"{beta2:g}, α = {lr}. On the judged seeds {sum(with_) / seeds:.2f} nats with the "
         f"correction there, {sum(without) / seeds:.2f} without.",
         numbers={"with": with_, "without": without, "worse": worse, "settings": len(ratios)},
-        **if_open(judged, BETWEEN),
+        **if_open(judged, SIZE),
     )

@@ -7,11 +7,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..lab.claim import Finding, claim
-from ..lab.figures import BLUE, MUTED, RED
-from ..lab.statistics import Interval, every, interval, judge, paired, ratio
+from ..lab.statistics import Interval, every, judge, paired, ratio
 from . import dropout_network
 from .data import pictures
-from .training import OPTIMIZERS, TUNED, descend, draw_curves, if_open, last, race, ranking
+from .training import (
+    OPTIMIZERS,
+    TUNED,
+    descend,
+    draw_curves,
+    if_open,
+    last,
+    plain_ticks,
+    race,
+    ranking,
+)
 
 EPS = 1e-8  # Algorithm 1
 NAMES = ("Adam", "SGD, Nesterov")
@@ -130,6 +139,7 @@ def draw_cnn(figure, numbers):
     """Draw the training cost of the three against passes."""
     axes = figure.subplots()
     draw_curves(axes, numbers)
+    plain_ticks(axes.yaxis, range(-3, 1))
     axes.legend(title="band: all seeds", loc="lower left")
 
 
@@ -143,7 +153,8 @@ EARLIER = (
     "0.415 [0.335, 0.514] and AdaGrad/SGD 21 [11, 41], C6b and C7 undecided, C6a held; with "
     "eight more C6a (−0.049 ± 0.082 nats) and C7 (0.463 [0.400, 0.536]) were undecided, C6b not "
     "seen. An interval that is looked at until it decides is none, so these sixteen are put aside "
-    "and 24 others judged, whose number was fixed before. The rules are the same throughout."
+    "and 24 others judged, whose number was fixed before. The rules are the same throughout. "
+    "The grid decides much: a factor of 2 in α changes the cost 7 to 37 times."
 )
 BETWEEN = "Small grey pictures, a twenty-fifth as many and a much smaller net; CIFAR-10 is harder."
 
@@ -178,17 +189,23 @@ def rapid_at_first(run):
         judged,
         ours=f"Adam − SGD {gaps['Adam'].text()}, AdaGrad − SGD {gaps['AdaGrad'].text()} nats",
         ran=described(run, seeds),
-        measured=f"Training cost {told}.",
+        measured=f"Training cost {told}. Chance is ln 10 = 2.303.",
         numbers=at,
         **if_open(judged, BETWEEN),
     )
+
+
+FAR = (
+    "AdaGrad ends far behind both; what is not seen is the line, half of Fig. 3's distance on its "
+    f"logarithmic scale. {BETWEEN}"
+)
 
 
 @claim(
     "C6b",
     "§6.3, Fig. 3 right",
     quotes="Adam and SGD eventually converge considerably faster than Adagrad for CNNs",
-    says="In a convolutional net Adam and SGD end far below AdaGrad.",
+    says="In a convolutional net Adam and SGD end far below AdaGrad, by 35 times or more.",
     asks="The training cost after 45 passes: AdaGrad's over that of the worse of Adam and SGD with "
     "Nesterov momentum, seeds paired.",
     holds_if="the 95% intervals of both ratios lie above 35: half of the distance in Fig. 3 on its "
@@ -208,8 +225,11 @@ def adagrad_is_slow(run):
         ran=described(run, seeds),
         measured=f"Training cost: {ranking(result)}.",
         numbers=result,
-        **if_open(judged, BETWEEN),
+        **if_open(judged, FAR),
     )
+
+
+MARGINAL = f"Below 0.5 the improvement is larger than a marginal one. {BETWEEN}"
 
 
 @claim(
@@ -234,7 +254,7 @@ def marginal_improvement(run):
         ran=described(run, seeds),
         measured=f"Training cost: {ranking(result)}.",
         numbers=result,
-        **if_open(judged, BETWEEN),
+        **if_open(judged, MARGINAL),
     )
 
 
@@ -242,53 +262,3 @@ def percent(share) -> str:
     """Return the interval of a share as text, in percent."""
     scaled = Interval(100 * share.mean, 100 * share.low, 100 * share.high, share.n)
     return scaled.text() + "%"
-
-
-def draw_moments(figure, numbers):
-    """Draw √v̂ of the middle parameter and of the outer tenths against passes, beside ε."""
-    axes = figure.subplots()
-    moments = torch.tensor(numbers["moments"])  # seed, pass, what
-    count = range(1, moments.shape[1] + 1)
-    low, middle, high = moments.median(0).values.T[:3]
-    axes.fill_between(count, low.clamp(min=1e-12), high, color=BLUE, alpha=0.25, lw=0)
-    axes.plot(count, middle, color=BLUE, label="√v̂: median, and from a tenth to nine tenths")
-    axes.axhline(EPS, color=RED, ls="--", label="ε of Algorithm 1")
-    axes.set(yscale="log", xlabel="passes over the data", ylabel="size", ylim=(1e-10, 1))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.25))
-    axes.tick_params(axis="y", colors=MUTED)
-
-
-@claim(
-    "C8",
-    "§6.3",
-    quotes="We notice the second moment estimate v̂ vanishes to zeros after a few epochs and is "
-    "dominated by the ε in algorithm 1.",
-    says="In a convolutional net √v̂ falls below ε.",
-    asks="The share of all parameters for which √v̂ is below ε = 1e-8, after the last pass, Adam at "
-    "its best α. The sentence is about the estimate as a whole, hence about most of its entries.",
-    holds_if="the 95% interval of the share lies above one half",
-    fails_if="it lies below one half",
-    paper="",
-    draw=draw_moments,
-)
-def vanishing(run):
-    """Count the parameters for which ε is the larger summand, pass by pass."""
-    result, seeds = measure(run)
-    moments = [r["moments"] for r in result["Adam"]["runs"]]
-    share = interval([m[-1][3] for m in moments])
-    judged = judge(share, above=0.5, paper_regime=run.scale == "paper")
-    count, below = len(moments[0]), sum(m[-1][4] for m in moments) / len(moments)
-    at = sorted({min(5, count), min(15, count), count})
-    trend = ", ".join(
-        f"{sum(m[t - 1][1] for m in moments) / len(moments):.0e} after {t}".replace("e-0", "e-")
-        for t in at
-    )
-    return Finding(
-        judged,
-        ours=f"√v̂ < ε in {percent(share)} of the parameters",
-        ran=described(run, seeds),
-        measured=f"√v̂ of the median parameter: {trend} passes; ε is 1e-8. It is below ε for "
-        f"{100 * share.mean:.1f}% of the parameters at the end, v̂ itself for {100 * below:.0f}%.",
-        numbers={"moments": moments, "share": [m[-1][3] for m in moments]},
-        **if_open(judged, BETWEEN),
-    )

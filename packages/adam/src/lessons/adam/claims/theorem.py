@@ -7,6 +7,12 @@ from ..counterexamples import online, rare
 from ..lab.claim import Finding, claim, erratum
 from ..lab.figures import BLUE, MUTED, RED
 from ..lab.statistics import exact
+from .training import plain_ticks
+
+
+def signed(x: float, digits: int) -> str:
+    """Return a number with its sign as text."""
+    return f"{x:+.{digits}f}".replace("-", "−")
 
 
 def draw_regret(figure, numbers):
@@ -18,7 +24,10 @@ def draw_regret(figure, numbers):
         right.plot(numbers["t"], numbers[name]["regret"], color=color)
     left.set(xscale="log", xlabel="step t", ylabel="xₜ (best: −1)", ylim=(-1.15, 1.15))
     right.set(xscale="log", xlabel="step t", ylabel="mean regret R(t)/t", ylim=(-0.05, 1.5))
-    right.axhline(2 / 3, color=MUTED, ls="--", lw=1)
+    right.axhline(2 / 3, color=MUTED, ls="--", lw=1, label="2/3, Adam's limit")
+    right.legend(loc="upper right")
+    for axes in (left, right):
+        plain_ticks(axes.xaxis, range(6))
     left.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
 
 
@@ -57,10 +66,12 @@ def theorem(run):
         exact(regret < 0.05),
         ours=f"R(T)/T = {regret:.3f} at T = {count:,}",
         ran="Gradients 3, −1, −1 with β₁ = 0, β₂ = 1/10, step .1/√t; and 1010 and then a hundred "
-        f"of −10 with β₁ = .9, β₂ = .99, step .5/√t; {count:,} steps from 0.",
-        measured=f"First: Adam ends at {numbers['Adam']['x'][-1]:+.4f}, the worst point, with "
-        f"R(T)/T = {regret:.3f}; AMSGrad at {other['x'][-1]:+.4f} with {other['regret'][-1]:.4f}. "
-        f"Second: Adam ends at {second['Adam']:+.3f}, AMSGrad at {second['AMSGrad']:+.3f}.",
+        f"of −10 with β₁ = .9, β₂ = .99, step .5/√t; {count:,} steps from 0. "
+        "Iterates are clipped to [−1, 1].",
+        measured=f"First: Adam ends at {signed(numbers['Adam']['x'][-1], 4)}, the worst point, "
+        f"with R(T)/T = {regret:.3f}; AMSGrad at {signed(other['x'][-1], 4)} with "
+        f"{other['regret'][-1]:.4f}. Second: Adam ends at {signed(second['Adam'], 3)}, AMSGrad at "
+        f"{signed(second['AMSGrad'], 3)}.",
         numbers=numbers | {"second": second},
     )
 

@@ -192,6 +192,14 @@ def if_open(judged: Judgement, between: str) -> dict[str, Any]:
     }
 
 
+def plain_ticks(axis, powers: Iterable[int]) -> None:
+    """Set ticks at powers of ten in view, as text of one size, where exponents would be small."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [10.0**k for k in powers if low <= 10.0**k <= high]
+    axis.set_ticks(ticks, labels=[f"{tick:g}".replace("e-", "e−") for tick in ticks])
+    axis.set_minor_formatter("")
+
+
 def draw_curves(axes, result: dict[str, dict]) -> None:
     """Draw the training cost against passes, a line an optimizer, a band over the seeds."""
     for name, of in result.items():
