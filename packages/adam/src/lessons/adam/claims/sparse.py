@@ -123,7 +123,8 @@ EARLIER = (
     "constant α only, α tuned on a judged seed: C4 not seen, C5a held. No single reading of "
     "AdaGrad gives both panels of Fig. 1 here: with α/√t it is behind Adam and SGD on dense "
     "features, as the paper has it (C3a), but behind SGD on sparse ones too; with its own "
-    "decay alone it leads SGD on sparse ones, but on dense ones it is no slower than Adam or SGD (C3b)."
+    "decay alone it leads SGD on sparse ones, but on dense ones it is not found slower than Adam "
+    "or SGD (C3b)."
 )
 BETWEEN = (
     "Why is not known. With dropout the lead of AdaGrad falls with the passes, so that it is no "
