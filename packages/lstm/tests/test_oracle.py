@@ -266,8 +266,12 @@ def test_export_trace_compile_and_autocast():
     torch.testing.assert_close(exported.module()(more)[0], net(more)[0])
     compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x)[0], net(x)[0])
+    lengths = torch.tensor([6, 1, 3, 5])
+    torch.testing.assert_close(compiled(x, None, lengths)[0], net(x, None, lengths)[0])
     traced = torch.fx.symbolic_trace(nn.Sequential(Cells(net)))
     torch.testing.assert_close(traced(x), net.cells(x)[0])
+    assert net.to("meta")(x.to("meta"))[0].shape == (6, 4, 1)
+    net = LSTM1997.from_preset("exp4", seeded())
     with torch.autocast("cpu"):
         assert net.cells(x)[0].dtype == torch.float32, "a sum of many steps needs its digits"
     assert net.double()(x.double())[0].dtype == torch.float64
