@@ -115,7 +115,7 @@ def fit(
     y: Tensor,
     seed: int,
     track: Callable = lambda iterable, what: iterable,
-    watch: Callable[[Net, int], None] | None = None,
+    watch: Callable[[Net, int], bool | None] | None = None,
     check: tuple[int, Callable[[Net, int], bool]] | None = None,
     constant: bool = False,
 ) -> Net:
@@ -129,7 +129,8 @@ def fit(
         y: (N,), their classes.
         seed: of weights, batches and masks.
         track: shows progress.
-        watch: called with the net and the passes done, after each pass.
+        watch: called with the net and the passes done, after each pass; ends the training if it
+            returns True.
         check: (n, f): f is called with the net and the updates done, after every n of them, and
             ends the training if it returns True.
         constant: whether the rate stays what it is.
@@ -147,8 +148,8 @@ def fit(
             done += 1
             if check and not done % check[0] and check[1](net, done):
                 return net
-        if watch:
-            watch(net, i + 1)
+        if watch and watch(net, i + 1):
+            break
     return net
 
 
