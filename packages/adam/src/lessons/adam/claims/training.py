@@ -196,7 +196,7 @@ def plain_ticks(axis, powers: Iterable[int]) -> None:
     """Set ticks at powers of ten in view, as text of one size, where exponents would be small."""
     low, high = sorted(axis.get_view_interval())
     ticks = [10.0**k for k in powers if low <= 10.0**k <= high]
-    axis.set_ticks(ticks, labels=[f"{tick:g}".replace("e-", "e−") for tick in ticks])
+    axis.set_ticks(ticks, labels=[f"{t:g}".replace("e-0", "e-").replace("-", "−") for t in ticks])
     axis.set_minor_formatter("")
 
 
