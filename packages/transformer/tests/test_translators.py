@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lessons.transformer import MultiHeadAttention, Transformer
-from lessons.transformer.claims import translation, translators, variations
+from lessons.transformer.claims import curves, rows, translators
 from lessons.transformer.claims.race import recurrent, transformer
 from lessons.transformer.lab.run import Run
 
@@ -43,19 +43,19 @@ def test_the_rate_rises_stays_and_falls(run, monkeypatch):
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, *[1.0] * 23, 0.75, 0.5, 0.25])
 
 
-def test_a_tied_net_has_one_matrix_and_the_same_inputs():
+def test_a_tied_net_has_one_matrix_and_wider_inputs():
     one, two = (recurrent(50, 0, tied=tied) for tied in (True, False))
     assert one.output.weight is one.embedding.weight
     ids = torch.randint(3, 50, (2, 7))
-    torch.testing.assert_close(one._embed(ids), two._embed(ids))
+    torch.testing.assert_close(one._embed(ids), 10 * two._embed(ids))  # deviations 1 and 0.1
 
 
 def test_attention_without_its_scale(run):
-    net = variations.net_of(run, "1 head, no scale", 0)
+    net = rows.net_of(run, "1 head, no scale", 0)
     attention = next(m for m in net.modules() if isinstance(m, MultiHeadAttention))
-    x = torch.randn(2, 5, variations.WIDTH)
+    x = torch.randn(2, 5, rows.WIDTH)
     plain = next(
-        m for m in variations.net_of(run, "1 head", 0).modules()
+        m for m in rows.net_of(run, "1 head", 0).modules()
         if isinstance(m, MultiHeadAttention)
     )  # fmt: skip
     q, k, v = plain.in_proj(x).chunk(3, -1)
@@ -64,12 +64,33 @@ def test_attention_without_its_scale(run):
     torch.testing.assert_close(attention(x, x), expected)
 
 
-@pytest.mark.parametrize("row", variations.ROWS)
+@pytest.mark.parametrize("row", rows.ROWS)
 def test_every_row_of_the_variations_is_a_net(run, row):
-    net = variations.net_of(run, row, 0)
+    net = rows.net_of(run, row, 0)
     src = torch.randint(3, 20, (2, 6))
     assert isinstance(net, Transformer)
     assert net(src, src).isfinite().all()
+
+
+def test_a_learned_table_begins_as_large_as_sinusoids(run):
+    net = rows.net_of(run, "learned positions", 0)
+    assert net.src_positions.weight.square().mean().item() == pytest.approx(0.5)
+
+
+def test_the_trace_of_even_attention(run):
+    net = rows.net_of(run, "1 head", 0)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, MultiHeadAttention):
+                module.in_proj.weight.zero_()
+    src, tgt = translators.tensors(run, translators.texts(run)["ids"]["dev"], [0])
+    s, t = src.shape[1], tgt.shape[1] - 1
+    kept = 2 * (s * (1 - 1 / s) + t * (1 - 1 / s) + sum(1 - 1 / n for n in range(1, t + 1)))
+    known = translators.texts(run, rows.PIECES)["ids"]
+    run_of_one = {**known, "dev": known["dev"][:1]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "texts", lambda *_: {"ids": run_of_one})
+        assert rows.trace(run, net.eval()) == pytest.approx(kept / (2 * (s + 2 * t)), abs=1e-5)
 
 
 CURVE = [{"step": s, "bleu": b} for s, b in ((100, 2.0), (200, 6.0), (400, 8.0))]
@@ -79,22 +100,31 @@ CURVE = [{"step": s, "bleu": b} for s, b in ((100, 2.0), (200, 6.0), (400, 8.0))
     (100, 2.0), (100 * 2**0.5, 4.0), (200, 6.0), (400, 8.0), (50, 2.0), (900, 8.0),
 ])  # fmt: skip
 def test_a_score_is_read_off_between_two_lengths(step, bleu):
-    assert translation.at(CURVE, step, lambda s: s["bleu"]) == pytest.approx(bleu)
+    assert curves.at(CURVE, step, lambda s: s["bleu"]) == pytest.approx(bleu)
 
 
 @pytest.mark.parametrize(("bleu", "steps"), [
     (1.0, 100), (2.0, 100), (4.0, 100 * 2**0.5), (6.0, 200), (8.0, 400),
 ])  # fmt: skip
 def test_the_time_to_a_score_is_read_off_between_two_lengths(bleu, steps):
-    assert translation.steps_to(CURVE, bleu) == pytest.approx(steps)
+    assert curves.steps_to(CURVE, bleu) == pytest.approx(steps)
 
 
-def test_the_net_that_ends_lower_is_met_earlier_by_the_other(monkeypatch):
-    monkeypatch.setattr(translation, "TIME_RATIO", 1.0)
+def test_the_net_that_ends_lower_is_met_earlier_by_the_other():
     higher = [{"step": s["step"], "bleu": s["bleu"] + 2} for s in CURVE]
-    found = translation.times({"curves": {"Transformer": [CURVE, higher], "GRU": [higher, CURVE]}})
+    both = {"Transformer": [CURVE, higher], "GRU": [higher, CURVE]}
+    found = curves.times({"curves": both, "per step": {"time": 1.0}})
     assert found["Transformer"] == pytest.approx([400, 200])
     assert found["GRU"] == pytest.approx([200, 400])
+
+
+@pytest.mark.parametrize(("ratio", "size", "expected"), [
+    (0.737, 4800, (3538, 4800)), (1.0, 4800, (4800, 4800)), (1.25, 2400, (3000, 2400)),
+    (1.25, 4800, (4800, 3840)),
+])  # fmt: skip
+def test_lengths_of_equal_cost(ratio, size, expected):
+    contest = {"per step": {"x": ratio}, "ends": {"Transformer": [3538, 4800]}}
+    assert tuple(curves.lengths(contest, "x", size).values()) == expected
 
 
 def test_a_batch_has_one_plan_for_both_nets(run):

@@ -56,13 +56,11 @@ class RecurrentTranslator(nn.Module):
                 nn.init.xavier_uniform_(parameter, generator=generator)
             else:
                 nn.init.zeros_(parameter)
-        nn.init.normal_(self.embedding.weight, generator=generator)
-        self.scale = 1.0
-        if tied:  # small as an output matrix needs it, and as large as the other one on the way in
-            self.scale = embedding**0.5
-            with torch.no_grad():
-                self.embedding.weight /= self.scale
+        self.scale, spread = 1.0, 0.1
+        if tied:  # small as an output matrix needs it, and of variance 1 on the way in
+            self.scale, spread = embedding**0.5, embedding**-0.5
             self.output.weight = self.embedding.weight
+        nn.init.normal_(self.embedding.weight, std=spread, generator=generator)
 
     def forward(self, src_BS: Tensor, tgt_BT: Tensor) -> Tensor:
         """Return the logits (B, T, V) of the token after each target position."""

@@ -11,6 +11,7 @@ from torch import nn
 from ..config import TransformerConfig
 from ..decoding import greedy
 from ..lab.figures import BLUE, RED
+from ..lab.statistics import Interval, seeds_needed
 from ..model import Transformer
 from ..training import LabelSmoothingLoss, pad
 from .baseline import RecurrentTranslator
@@ -149,6 +150,13 @@ def references(pairs: Sequence) -> list[list[int]]:
 def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Return (source, target) of a corpus' pairs."""
     return [(pair.src, pair.tgt) for pair in corpus]
+
+
+def would_decide(found: Interval, line: float, what: str = "seeds") -> str:
+    """Say how many seeds would take the line out of an interval."""
+    near = math.isclose(found.mean, line, abs_tol=1e-9)
+    count = None if near else seeds_needed(found, line)
+    return f"About {count} {what}." if count else f"No number of {what}: the mean is on the line."
 
 
 def best_rate(score: Callable[[float], float], middle: float) -> tuple[float, dict[float, float]]:

@@ -2,21 +2,19 @@
 
 from ..lab.claim import Finding, claim
 from ..lab.run import Run
-from .variations import PERPLEXITY, compare, finding
+from .rows import finding
+from .variations import EACH, PERPLEXITY
 
 SMOOTHING = (
     "This hurts perplexity, as the model learns to be more unsure, but improves accuracy and BLEU "
     "score."
 )
-FEW = (
-    "Two translators trained on 2,000 pairs alone, again and again, that differ in {} alone, 0.1 "
-    "against none, on unseen pages."
-)
 KNOWN = (
-    " (The sign was known from an earlier run, on 1,000 pairs of a made-up language of which 5% of "
-    "the words were replaced.)"
+    " (Known from an earlier run, of 1,000 pairs of a made-up language with 5% of the words "
+    "replaced: smoothing of 0.1 gave perplexity +0.047 ± 0.008, accuracy +0.009 ± 0.002 and BLEU "
+    "+2.4 ± 0.1, dropout of 0.1 perplexity −0.450 ± 0.019.)"
 )
-BETWEEN = (
+FEW = (
     "2,000 pairs in place of 4.5 million, and a net of a hundredth of the weights; the paper's see "
     "each pair about as often, if a pair has some 25 pieces."
 )
@@ -28,7 +26,8 @@ BETWEEN = (
     "Learned positions give nearly identical results.",
     quotes="We also experimented with using learned positional embeddings [9] instead, and found "
     "that the two versions produced nearly identical results",
-    asks=f"A table of positions against sinusoids. {PERPLEXITY} (On a made-up language an earlier "
+    asks=f"A table of positions, at first as large as sinusoids are, against sinusoids. "
+    f"{PERPLEXITY} (On a made-up language an earlier "
     "run had differed by 0.001 in the share of sentences right.)",
     holds_if="the 95% interval of loss(table) − loss(sinusoids), paired by seed, lies within 0.036 "
     "(half of what the paper calls worse of a single head, log 5.29 − log 4.92 = 0.073)",
@@ -38,8 +37,7 @@ BETWEEN = (
 )
 def learned_positions(run: Run) -> Finding:
     """Compare a learned table with sinusoids."""
-    pair = compare(run, "learned positions", "base")
-    return finding(run, pair, "nats", within=(-0.036, 0.036))
+    return finding(run, "learned positions", "nats", within=(-0.036, 0.036))
 
 
 def _smoothing(id: str, says: str, unit: str, paper: str):
@@ -48,7 +46,8 @@ def _smoothing(id: str, says: str, unit: str, paper: str):
         "§5.4, Table 3 (D)",
         says,
         quotes=SMOOTHING,
-        asks=f"{FEW.format('label smoothing')} {unit[0].upper()}{unit[1:]} is compared.{KNOWN}",
+        asks="Two translators that differ in label smoothing alone, none against 0.1, on unseen "
+        f"pages: {unit} is compared. {EACH}{KNOWN}",
         holds_if=f"the 95% interval of {unit}(none) − {unit}(0.1), paired by seed, lies below 0",
         fails_if="it lies above 0",
         paper=paper,
@@ -59,19 +58,19 @@ def _smoothing(id: str, says: str, unit: str, paper: str):
 @_smoothing("C6a", "Label smoothing hurts perplexity.", "loss", "4.92 against 4.67")
 def smoothing_hurts_perplexity(run: Run) -> Finding:
     """Compare no smoothing with 0.1, by perplexity."""
-    return finding(run, compare(run, "few, no smoothing", "few"), "nats", BETWEEN, below=0.0)
+    return finding(run, "no smoothing", "nats", below=0.0)
 
 
 @_smoothing("C6b", "Label smoothing improves accuracy.", "accuracy", "")
 def smoothing_improves_accuracy(run: Run) -> Finding:
     """Compare no smoothing with 0.1, by accuracy."""
-    return finding(run, compare(run, "few, no smoothing", "few"), "accuracy", BETWEEN, below=0.0)
+    return finding(run, "no smoothing", "accuracy", below=0.0)
 
 
 @_smoothing("C6c", "Label smoothing improves BLEU.", "BLEU", "25.8 against 25.3")
 def smoothing_improves_bleu(run: Run) -> Finding:
     """Compare no smoothing with 0.1, by BLEU."""
-    return finding(run, compare(run, "few, no smoothing", "few"), "bleu", BETWEEN, below=0.0)
+    return finding(run, "no smoothing", "bleu", below=0.0)
 
 
 @claim(
@@ -80,7 +79,8 @@ def smoothing_improves_bleu(run: Run) -> Finding:
     "Dropout is very helpful against over-fitting.",
     quotes="We further observe in rows (C) and (D) that, as expected, bigger models are better, "
     "and dropout is very helpful in avoiding over-fitting.",
-    asks=f"{FEW.format('dropout')} {PERPLEXITY}{KNOWN}",
+    asks="Two translators trained on 2,000 pairs alone, again and again, that differ in dropout "
+    f"alone, none against 0.1. {PERPLEXITY}{KNOWN}",
     holds_if="the 95% interval of loss(none) − loss(0.1), paired by seed, lies above 0",
     fails_if="it lies below 0",
     paper="perplexity 5.77 against 4.92",
@@ -88,4 +88,4 @@ def smoothing_improves_bleu(run: Run) -> Finding:
 )
 def dropout(run: Run) -> Finding:
     """Compare no dropout with 0.1."""
-    return finding(run, compare(run, "few, no dropout", "few"), "nats", BETWEEN, above=0.0)
+    return finding(run, "few, no dropout", "nats", FEW, above=0.0)

@@ -18,7 +18,7 @@ from ..training import batch_by_tokens, pad
 from . import language, manuals
 from .bleu import bleu, words
 from .pieces import Pieces
-from .race import BOS, COLOR, recurrent, said, transformer
+from .race import BOS, recurrent, said, transformer
 
 TOKENS, WARMUP, LONGEST = 800, 200, 80
 SMOOTHING = DROPOUT = 0.1  # §5.4
@@ -118,12 +118,11 @@ def trained(
     """
     net.to(run.device).train()
     optimizer, plan = adam(net), batches(pairs, max(ends), seed)
-    starts = {end - max(round(FALL * end), 1): end for end in ends}
-    for step in run.track(range(1, max(starts) + 1), f"rate {rate:g}, seed {seed}"):
+    starts = {end: end - max(round(FALL * end), 1) for end in ends}
+    for step in run.track(range(1, max(starts.values()) + 1), f"rate {rate:g}, seed {seed}"):
         now = rate * min(step / WARMUP, 1.0)
         step_of(net, optimizer, now, *tensors(run, pairs, plan[step - 1]), smoothing)
-        if step in starts:
-            end = starts[step]
+        for end in [end for end, start in starts.items() if start == step]:
             branch, its = copy.deepcopy((net, optimizer))
             for k in range(step, end):
                 falling = now * (end - k) / (end - step + 1)
@@ -135,7 +134,10 @@ def translator(run: Run, model: str, rate: float, ends: list[int], seed: int):
     """Train one translator; return its scores on the test pages after each length of training."""
     pairs = texts(run)["ids"]["train"]
     lengths = trained(run, make(run, model, seed), rate, ends, pairs, seed)
-    return [{"step": end, **scores(run, net)} for end, net in lengths]
+    dev = texts(run)["ids"]["dev"]
+    return [
+        {"step": end, **scores(run, net), "dev": forced(run, net, dev)[0]} for end, net in lengths
+    ]
 
 
 def tune(run: Run, model: str, rate: float, end: int, seed: int) -> float:
@@ -192,18 +194,18 @@ def forced(run: Run, net: Any, ids) -> tuple[float, float]:
     return nats / count, right / count
 
 
-def speeds(run: Run, models: dict[str, str], seed: int):
-    """Measure a step of both in turns: CPU seconds, and operations.
+def speeds(run: Run, models: list[str], seed: int):
+    """Measure a step of all in turns, on 100 batches: CPU seconds, and operations.
 
     Operations are counted on the meta device, forward and backward: a count on the device at hand
     misses what a fused kernel does not declare.
     """
-    nets = {name: make(run, model, seed).to(run.device).train() for name, model in models.items()}
+    nets = {model: make(run, model, seed).to(run.device).train() for model in models}
     with torch.device("meta"):
-        twins = {name: make(run, model, seed) for name, model in models.items()}
+        twins = {model: make(run, model, seed) for model in models}
     optimizers = {name: adam(net) for name, net in nets.items()}
-    pairs, count = texts(run)["ids"]["train"], run.pick(test=2, default=40)
-    seconds, operations = dict.fromkeys(COLOR, 0.0), dict.fromkeys(COLOR, 0.0)
+    pairs, count = texts(run)["ids"]["train"], run.pick(test=2, default=100)
+    seconds, operations = dict.fromkeys(models, 0.0), dict.fromkeys(models, 0.0)
     for k, chosen in enumerate(batches(pairs, count + 1, seed)):
         src, tgt = tensors(run, pairs, chosen)
         for name, net in nets.items():
