@@ -84,7 +84,7 @@ def skip_gram_step(
     step_BSR.mul_(weight_BSR).mul_(lr)
     delta_BSD = torch.bmm(step_BSR, output_BRD)
     delta_BRD = torch.bmm(step_BSR.transpose(1, 2), input_BSD)
-    add(input_VD, input_BS, delta_BSD, pairs_BS, cap)
+    add(input_VD, input_BS, delta_BSD, pairs_BS * (1 + negative), cap)
     add(output_VD, output_BR, delta_BRD, weight_BSR.sum(1), cap)
 
 
@@ -139,7 +139,8 @@ def outputs_step(
     delta_NLD = torch.bmm(step_NHL.transpose(1, 2), hidden_NHD)
     if cbow:  # each word of the context gets the whole step, as in the released code
         delta_NHD = context_NC[:, :, None] * delta_NHD
-    add(input_VD, input_NC, delta_NHD, context_NC, cap)
+    times_NC = context_NC * weight_NL.sum(1, keepdim=True).to(context_NC)
+    add(input_VD, input_NC, delta_NHD, times_NC, cap)
     add(output_VD, row_NL, delta_NLD, weight_NHL.sum(1), cap)
 
 
@@ -188,7 +189,7 @@ def add(
         table_VD: changed.
         row: which rows, of any shape.
         delta: the steps, of that shape and D.
-        times: how many pairs each step stands for, of that shape.
+        times: how many pairs each step stands for, made-up ones included, of that shape.
         cap: None divides nothing.
     """
     row, delta = row.flatten(), delta.flatten(0, -2)
