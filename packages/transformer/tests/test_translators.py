@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lessons.transformer import MultiHeadAttention, Transformer
-from lessons.transformer.claims import curves, rows, translators
+from lessons.transformer.claims import curves, race, rows, translators
 from lessons.transformer.claims.race import recurrent, transformer
 from lessons.transformer.lab.run import Run
+from lessons.transformer.lab.statistics import interval
 
 
 @pytest.fixture
@@ -144,3 +145,12 @@ def test_perplexity_and_accuracy_of_an_even_guess(run):
     nats, accuracy = translators.forced(run, net.eval(), translators.texts(run)["ids"]["dev"])
     assert nats == pytest.approx(math.log(len(translators.texts(run)["pieces"])), rel=1e-5)
     assert accuracy == 0  # the first of equals is padding
+
+
+@pytest.mark.parametrize(("mean", "told"), [
+    (1.0, "About 4 seeds."), (0.0, "No number of seeds: the mean is on the line."),
+    (1e-17, "No number of seeds: the mean is on the line."),
+])  # fmt: skip
+def test_what_would_decide(mean, told):
+    found = interval([mean - 0.5, mean, mean + 0.5])
+    assert race.would_decide(found, 0.0) == told
