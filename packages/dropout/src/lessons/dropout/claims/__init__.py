@@ -1,6 +1,16 @@
 """The paper's claims, re-tested: one file an experiment, here in order of importance."""
 
-from . import advice, averaging, co_adaptation, data_size, exact, others, regularizers, retention
+from . import (
+    advice,
+    averaging,
+    co_adaptation,
+    data_size,
+    exact,
+    lengths,
+    others,
+    regularizers,
+    retention,
+)
 
 CLAIMS = [
     regularizers.improves,
@@ -9,6 +19,7 @@ CLAIMS = [
     regularizers.lowest,
     regularizers.boost,
     advice.alone,
+    lengths.larger,
     co_adaptation.features,
     co_adaptation.cancellation,
     data_size.extremely_small,
@@ -29,7 +40,9 @@ CLAIMS = [
     others.sparse_machine,
     others.dead_units,
     exact.geometric_mean,
+    lengths.lengths,
     exact.biases,
     exact.training_errors,
     exact.mean_activation,
+    exact.centred,
 ]

@@ -7,7 +7,7 @@ import torch
 from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, INK, MUTED, RED
 from ..lab.run import Run
-from ..lab.statistics import UNDECIDED, Interval, every, interval, judge, paired
+from ..lab.statistics import UNDECIDED, Interval, every, interval, judge, paired, unpaired
 from .data import digit_sets, sets
 from .train import Plan, assess, fit
 
@@ -17,11 +17,12 @@ FIGURE_10 = {
     100: (22.84, 26.62), 500: (13.07, 13.19), 1000: (10.73, 10.60), 5000: (4.69, 2.94),
     10_000: (3.27, 2.39), 50_000: (1.69, 1.28),
 }  # fmt: skip
-# Passes at each size, 5,000 updates or more, and at the largest as many as C1a gives to dropout: by
+# Passes at each size, 5,000 updates or more, and at the largest as many as all nets of C1a: by
 # their end the validation error should not fall any more (C3a's numbers have the curves).
-PASSES = {100: 1000, 500: 1000, 1000: 500, 5000: 100, 10_000: 60, 50_000: 50}
+PASSES = {100: 1000, 500: 1000, 1000: 500, 5000: 100, 10_000: 60, 50_000: 150}
 SEEDS = {100: 5, 500: 5, 5000: 5}  # C3a is judged at the first two, C7 at the last; else three
 RATES, TUNED_AT = (0.05, 0.1), 5000  # where the search begins
+PEAK = 5000  # where Fig. 10's gain is largest
 
 
 def sizes(run: Run) -> list[int]:
@@ -126,7 +127,7 @@ def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:
     gains = [Interval(*g) for g in found["gain"]]
     said = ", ".join(f"{n:,} cases {g.text(2)}" for n, g in zip(found["cases"], gains))
     counts = sorted({g.n for g in gains})
-    passes = run.pick(test="2", default="60 or more", full="50 (50,000 cases) to 1,000 (100)")
+    passes = run.pick(test="2", default="60 or more", full="60 to 1,000, and 150 on 50,000,")
     at = run.pick(test=60, default=100, full=TUNED_AT)
     rates = ", ".join(
         f"{name} {min(tried, key=lambda t: t[::-1])[0]:g} of {len(tried)}"
@@ -180,24 +181,26 @@ def extremely_small(run: Run) -> Finding:
     None,
     quotes="As the size of the data set is increased, the gain from doing dropout increases up to "
     "a point and then declines.",
-    asks="The gains of C3a at all six sizes: is the largest somewhere between, and the smallest "
-    "and the largest size below it?",
-    holds_if="the intervals of the lead of the largest gain between the ends over both ends lie "
-    "above 0",
+    asks="The gain at 5,000 cases, where Fig. 10 has its peak, against those at the smallest and "
+    "the largest of C3a's six sizes. The size is fixed beforehand: a peak picked from our own "
+    "gains would be judged on what it was picked by. Sizes have nets of their own, so their gains "
+    "are compared unpaired.",
+    holds_if="the intervals of its lead over both ends lie above 0",
     fails_if="one of the two lies below 0",
     paper="largest at 5,000 cases: 1.8 points",
 )
 def sweet_spot(run: Run) -> Finding:
-    """Judge the lead of the largest gain between over the gains at both ends."""
+    """Judge the lead of the gain at the paper's peak over the gains at both ends."""
     found = results(run)
     by_seed = [[a - b for a, b in zip(w, d)] for w, d in zip(found["without"], found["with"])]
     means = [g[0] for g in found["gain"]]
-    top = max(range(1, len(means) - 1), key=lambda i: means[i])
+    peak = run.pick(test=60, default=300, full=PEAK)
+    top = found["cases"].index(peak)
     judged = []
     for end in (0, len(means) - 1):
-        n = min(len(by_seed[top]), len(by_seed[end]))
-        lead = paired(by_seed[top][:n], by_seed[end][:n])
+        lead = unpaired(by_seed[top], by_seed[end])
         judged.append(judge(lead, above=0.0, paper_regime=False))
-    largest = max(range(len(means)), key=lambda i: means[i])
-    ours = f"largest at {found['cases'][largest]:,} cases: {means[largest]:.1f} points"
+    ours = (
+        f"{peak:,} cases: {means[top]:.1f} points; at the ends {means[0]:.1f} and {means[-1]:.1f}"
+    )
     return finding(run, every(judged), ours, found)

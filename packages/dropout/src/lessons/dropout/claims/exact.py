@@ -219,3 +219,28 @@ def text(value: float) -> str:
     mantissa, exponent = f"{value:.0e}".split("e")
     raised = str(abs(int(exponent))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa} · 10⁻{raised}"
+
+
+@erratum(
+    "E4",
+    "§9.1",
+    "Γ is N^½ times the standard deviation, and that only of centred data.",
+    quotes="by the standard deviation of the ith dimension of the data",
+    asks="Γ = (diag(XᵀX))^½ of a feature over its standard deviation, for 100 cases, centred and "
+    "moved by three standard deviations.",
+)
+def centred(run: Run) -> Finding:
+    """Compare the root of a feature's sum of squares with its standard deviation."""
+    generator = torch.Generator().manual_seed(run.seed)
+    x = torch.randn(100, generator=generator, dtype=torch.float64)
+    x = (x - x.mean()) / x.std(correction=0)
+    ratios = {"centred": x.norm().item(), "moved": (x + 3).norm().item()}
+    return Finding(
+        None,
+        ours="Γᵢ² = N (σᵢ² + x̄ᵢ²)",
+        ran="100 normal cases of one feature, centred and divided by its standard deviation; "
+        "float64.",
+        measured=f"Γ over the standard deviation: {ratios['centred']:.1f} = 100^½ where the mean "
+        f"is 0, {ratios['moved']:.1f} where it is three standard deviations.",
+        numbers=ratios,
+    )

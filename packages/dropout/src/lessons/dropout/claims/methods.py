@@ -162,11 +162,11 @@ def tuned(run: Run, method: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return best, searches
 
 
-def raced(run: Run, method: str) -> list[dict[str, Any]]:
-    """Return the results of a method at its best, over seeds."""
-    seeds = run.seeds(run.pick(test=3, default=3, full=FULL_SEEDS[method]))
+def raced(run: Run, method: str, narrow: bool = False) -> list[dict[str, Any]]:
+    """Return the results of a method at its best, over seeds; narrow ones at the same constants."""
+    seeds = run.seeds(run.pick(test=3, default=3, full=3 if narrow else FULL_SEEDS[method]))
     best = tuned(run, method)[0]
-    best |= {"narrow": False, "passes": length(run), "ends": True}
+    best |= {"narrow": narrow, "passes": length(run), "ends": True}
     return [run.trial(race, method=method, seed=seed, **best) for seed in seeds]
 
 

@@ -157,12 +157,13 @@ def draw_curves(figure, numbers) -> None:
     "to neural networks that did not use dropout.",
     asks="The test error of one of Fig. 4's six nets, 784-1024-1024-10 with rectifiers, with "
     "dropout as its only regularizer and with none, each at its own best rate; the figure's nets "
-    "have max-norm with c = 2 beside it (B.1), which is C1b. Of all data sets here is MNIST. (An earlier version "
-    "of C1a to C1e, on 1,000 cases, 256 units and 800 updates, had errors of 8.72% without, 9.65 "
-    "with L2, 8.70 with max-norm and 8.57 with dropout: not seen at this scale. A second one gave "
-    "the plain net 16 passes where dropout had 50: 1.47 against 1.34%, 0.13 ± 0.11 points, held. "
-    "But 50 passes took the first plain net, at its rate of .1, from 1.55 to 1.47% in validation "
-    "and from 1.47 to 1.33% in test, so that now all have one length: D2 has the shorter ones.)",
+    "have max-norm with c = 2 beside it (B.1), which is C1b. Of all data sets here is MNIST. (An "
+    "earlier version of C1a to C1e, on 1,000 cases, 256 units and 800 updates, had errors of 8.72% "
+    "without, 9.65 with L2, 8.70 with max-norm and 8.57 with dropout: not seen at this scale. A "
+    "second one gave the plain net 16 passes where dropout had 50: 1.47 against 1.34%, 0.13 ± "
+    "0.11 points, held. But 50 passes took the first plain net, at its rate of .1, from 1.55 to "
+    "1.47% in validation and from 1.47 to 1.33% in test, so that now all have one length: D2 has "
+    "the shorter ones.)",
     holds_if="the interval of (without − with), in points of error, lies above 0",
     fails_if="it lies below 0",
     paper="1.60 → 1.25% (Table 2, of other nets)",
