@@ -217,7 +217,8 @@ def test_code_is_copied(tab):
 
 def test_ledger_sorts(tab):
     page = tab("claims.html")
-    verdicts = "[...document.querySelectorAll('tbody tr')].map((r) => r.cells[5].innerText.trim())"
+    rows = "[...document.querySelector('tbody').rows]"  # errata, in a table below, have no verdict
+    verdicts = f"{rows}.map((r) => r.cells[5].innerText.trim())"
     before = page.evaluate(verdicts)
     page.get_by_role("button", name="Verdict").click()
     assert page.evaluate(verdicts) == sorted(before)
