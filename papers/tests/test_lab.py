@@ -118,6 +118,11 @@ def test_the_seeds_that_are_needed_would_decide():
     assert stats.t.ppf(0.975, n - 1) * spread / math.sqrt(n) < undecided.mean
 
 
+@pytest.mark.parametrize("mean", [0.0, 1e-17, 1e-6])
+def test_no_number_of_seeds_decides_a_mean_on_the_line(mean):
+    assert seeds_needed(Interval(mean, mean - 0.5, mean + 0.5, 3), 0.0) is None
+
+
 @pytest.mark.parametrize("values", [[1.0], [1.0, math.nan], [1.0, math.inf], []])
 def test_no_interval_from_one_run_or_from_a_diverged_one(values):
     with pytest.raises(ValueError, match="values"):

@@ -237,16 +237,17 @@ def distance(judged: Judgement) -> float:
 def seeds_needed(interval: Interval, line: float) -> int | None:
     """Return about how many seeds would take the line out of an interval over seeds.
 
-    The spread and the mean are taken as they are; None where the mean lies on the line.
+    The spread and the mean are taken as they are; None where the mean lies on the line, or so near
+    that a million would not do.
     """
     gap = abs(interval.mean - line)
-    if not gap:
-        return None
     spread = (interval.high - interval.low) / 2 / t_quantile(interval.n - 1)
     spread *= math.sqrt(interval.n)
     n = 2
     while t_quantile(n - 1) * spread / math.sqrt(n) >= gap:
         n += 1 + n // 50
+        if n > 1e6:
+            return None
     return n
 
 

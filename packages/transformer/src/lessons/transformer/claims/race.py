@@ -154,8 +154,7 @@ def as_pairs(corpus: Sequence) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
 
 def would_decide(found: Interval, line: float, what: str = "seeds") -> str:
     """Say how many seeds would take the line out of an interval."""
-    near = math.isclose(found.mean, line, abs_tol=1e-9)
-    count = None if near else seeds_needed(found, line)
+    count = seeds_needed(found, line)
     return f"About {count} {what}." if count else f"No number of {what}: the mean is on the line."
 
 
