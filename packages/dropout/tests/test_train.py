@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lessons.dropout import MLP, Dropout, MLPConfig, max_norm_
-from lessons.dropout.claims import methods, train
+from lessons.dropout.claims import methods
 from lessons.dropout.claims.autoencoders import locality
 from lessons.dropout.claims.train import MOMENTUM, Net, Plan, fit
 from lessons.dropout.lab.run import Run
@@ -67,43 +67,6 @@ def test_a_fit_is_repeated_by_its_seed_and_ends_where_it_is_told():
     steps = []
     fit(plan, x, y, 7, check=(2, lambda net, done: steps.append(done) or done >= 4))
     assert steps == [2, 4]
-
-
-def test_a_step_in_bfloat16_is_float32s_but_for_the_rounding_of_products(monkeypatch):
-    x, y = torch.rand(40, 12), torch.randint(5, (40,))
-
-    def moved(half, has, product=train.product):
-        monkeypatch.setattr(train, "has_bf16", lambda device: has)
-        monkeypatch.setattr(train, "product", product)
-        net = Net(WIDTHS, torch.Generator().manual_seed(0))
-        first = [weight.clone() for weight in net.weights]
-        plan = Plan(WIDTHS, 1, 0.1, p_input=0.2, p_hidden=0.5, batch=40, half=half)
-        net.step(x.clone(), y, plan, 0.1, torch.Generator().manual_seed(1))
-        assert all(tensor.dtype == torch.float32 for tensor in net.weights + net.speeds)
-        return [weight - at for weight, at in zip(net.weights, first)]
-
-    whole = moved(False, True)
-    torch.testing.assert_close(moved(True, True, lambda a, b, half: a @ b), whole)
-    assert all(a.equal(b) for a, b in zip(moved(True, False), whole))  # no such processor
-    assert not any(a.equal(b) for a, b in zip(moved(True, True), whole))
-
-
-def test_a_product_in_bfloat16_is_off_by_its_rounding():
-    a, b = torch.randn(40, 70), torch.randn(70, 60)
-    off = (train.product(a, b, True) - a @ b).abs()
-    assert (off <= 3.1 * 2**-9 * (a.abs() @ b.abs())).all()  # of two factors and of the product
-    assert train.product(a, b, False).equal(a @ b)
-
-
-def test_bfloat16_is_judged_by_validation_errors(tmp_path):
-    run = Run(tmp_path, scale="test")
-    methods.half_serves(run)
-    errors = {("half=True" in key): [] for key in run.trials}
-    for key, trial in sorted(run.trials.items()):
-        errors["half=True" in key].append(trial["value"]["valid"]["error"])
-    near = all(abs(a - b) <= methods.HALF_WITHIN for a, b in zip(*errors.values()))
-    assert len(run.trials) == 4
-    assert methods.half_serves(run) == near
 
 
 def test_a_net_ends_ten_passes_after_it_knows_its_cases_by_heart(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ Shapes: B cases, F features, H units of a layer, K classes.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -36,7 +35,6 @@ class Plan:
     p_hidden: float = 0.0
     noise: str = "bernoulli"  # "gaussian", or "unscaled": §4's, with weights to be scaled after
     batch: int = 128
-    half: bool = False  # hidden layers multiply in bfloat16, where the processor has it
 
 
 class Net:
@@ -65,13 +63,9 @@ class Net:
         Source: §5.1.
         """
         last = len(self.weights) - 1
-        short = plan.half and has_bf16(x_BF.device)
         layers, factors = [noisy(x_BF, plan.p_input, plan.noise, masks)[0]], []
         for weight, bias in zip(self.weights[:-1], self.biases):
-            if short:
-                h = product(layers[-1], weight.T, True).add_(bias).relu_()
-            else:
-                h = torch.addmm(bias, layers[-1], weight.T).relu_()
+            h = torch.addmm(bias, layers[-1], weight.T).relu_()
             h, factor = noisy(h, plan.p_hidden, plan.noise, masks)
             layers.append(h)
             factors.append(factor)
@@ -79,14 +73,10 @@ class Net:
         d[torch.arange(len(y_B), device=d.device), y_B] -= 1
         d /= len(y_B)
         for i in range(last, -1, -1):
-            hidden = short and i < last
-            if hidden:
-                self.grads[i].copy_(product(d.T, layers[i], True))
-            else:
-                torch.mm(d.T, layers[i], out=self.grads[i])
+            torch.mm(d.T, layers[i], out=self.grads[i])
             bias_grad = d.sum(0)
             if i:
-                d = product(d, self.weights[i], hidden)
+                d = torch.mm(d, self.weights[i])
                 if isinstance(factors[i - 1], Tensor):
                     d.mul_(factors[i - 1])  # 0 where the unit was at rest
                 else:
@@ -104,19 +94,6 @@ class Net:
         bias.add_(self.speeds[n + i].mul_(MOMENTUM).add_(bias_grad), alpha=-lr)
         if plan.c:
             max_norm_(weight, plan.c)
-
-
-@functools.cache
-def has_bf16(device: torch.device) -> bool:
-    """Return whether a processor multiplies in bfloat16 by instructions of its own."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-def product(a: Tensor, b: Tensor, half: bool) -> Tensor:
-    """Return a @ b in float32; if ``half``, factors and product are rounded to bfloat16."""
-    return torch.mm(a.bfloat16(), b.bfloat16()).float() if half else torch.mm(a, b)
 
 
 def noisy(h_BH: Tensor, p: float, noise: str, generator: torch.Generator):
