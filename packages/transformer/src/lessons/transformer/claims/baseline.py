@@ -51,12 +51,12 @@ class RecurrentTranslator(nn.Module):
         self.state_in = nn.Linear(decoder, 3 * decoder)
         self.hidden = nn.Linear(decoder + 2 * encoder, embedding)
         self.output = nn.Linear(embedding, vocab_size)
-        for parameter in self.parameters():
-            if parameter.dim() == 2:
-                nn.init.xavier_uniform_(parameter, generator=generator)
-            else:
-                nn.init.zeros_(parameter)
-        self.scale, spread = 1.0, 0.1
+        for module in self.modules():  # begin as torch's own do, but by the generator
+            if isinstance(module, nn.Linear | nn.GRU):
+                width = module.in_features if isinstance(module, nn.Linear) else encoder
+                for parameter in module.parameters():
+                    nn.init.uniform_(parameter, -(width**-0.5), width**-0.5, generator=generator)
+        self.scale, spread = 1.0, 1.0
         if tied:  # small as an output matrix needs it, and of variance 1 on the way in
             self.scale, spread = embedding**0.5, embedding**-0.5
             self.output.weight = self.embedding.weight

@@ -12,7 +12,7 @@ from .race import COLOR, best_rate, would_decide
 from .translators import BINS, EXAMPLES, speeds, texts, translator, tune
 
 STEPS = (600, 1200, 2400, 4800)  # of the GRU; three sizes of training, and one for the curves
-MIDDLE = {"Transformer": 1e-3, "GRU": 3e-3}  # of the first grid of rates
+MIDDLE = {"Transformer": 1e-3, "GRU": 6e-3}  # of the first grid of rates
 MODELS = ["Transformer", "GRU", "GRU, tied"]
 BASES = ("operations", "steps", "time")
 EARLIER = (
@@ -22,9 +22,12 @@ EARLIER = (
     "manuals at 400, 800 and 1,600 steps, one seed, no dropout: 15.2, 15.2 and 15.6 BLEU, and the "
     "GRU 17.2 at 1,600, so that three times the steps were planned. A pilot of such a GRU by "
     "itself was known, too (two vocabularies of 3,000 pieces, GIMP's manual besides, rate 0.003 "
-    "falling in a line, 300 seconds of a core): 27.2 BLEU on pages like these. Its embeddings "
-    "began at a deviation of 0.1, and in another try at 0.05 it stood still; ours had begun at 1, "
-    "and begin at 0.1 now."
+    "falling in a line, 300 seconds of a core): 27.2 BLEU on pages like these. Before these runs "
+    "five GRUs of one seed were trained for 600 steps, to find how ours should begin. With "
+    "embeddings of a deviation of 0.1 and the matrices of Glorot and Bengio: a dev loss of 4.90 "
+    "nats a piece (rate 0.003). With a deviation of 1: 3.53 (0.003) and 3.46 (0.006). With all "
+    "weights as torch begins them: 3.47 and 3.31. So they begin, and the rate is searched from "
+    "0.006 on."
 )
 
 
