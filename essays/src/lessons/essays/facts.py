@@ -175,7 +175,7 @@ def residual_experiment(depth: int = 44) -> int:
     from lessons.residuals import CifarResNet, CifarResNetConfig
 
     with torch.device("meta"):
-        net = CifarResNet(CifarResNetConfig(depth, plain=True, widths=(8, 16, 32), in_chans=1))
+        net = CifarResNet(CifarResNetConfig(depth, plain=True, widths=(8, 16, 32), in_channels=1))
         images = torch.zeros(128, 1, 14, 14)
     steps = 469  # one pass over 60,000 digits; backward costs twice what forward costs
     return 3 * steps * forward(net, images)
