@@ -1,9 +1,11 @@
 """How the translators of the experiments are trained and compared."""
 
+import copy
 import math
 
 import pytest
 import torch
+from torch import nn
 
 from lessons.transformer import MultiHeadAttention, Transformer
 from lessons.transformer.claims import curves, race, rows, translators
@@ -48,7 +50,22 @@ def test_a_tied_net_has_one_matrix_and_wider_inputs():
     one, two = (recurrent(50, 0, tied=tied) for tied in (True, False))
     assert one.output.weight is one.embedding.weight
     ids = torch.randint(3, 50, (2, 7))
-    torch.testing.assert_close(one._embed(ids), 10 * two._embed(ids))  # deviations 1 and 0.1
+    torch.testing.assert_close(one._embed(ids), two._embed(ids))  # both of deviation 1
+    assert one.scale == 64**0.5
+
+
+def test_the_recurrent_net_begins_as_torchs_layers_do():
+    net = recurrent(2000, 0)
+    ours = dict(net.named_parameters())
+    torch.manual_seed(0)
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Linear | nn.GRU | nn.Embedding):
+            twin = copy.deepcopy(module)
+            twin.reset_parameters()
+            for which, parameter in twin.named_parameters():
+                if parameter.numel() > 2000:
+                    spread = ours[f"{name}.{which}"].std() / parameter.std()
+                    assert 0.95 < spread < 1.05, (name, which)
 
 
 def test_attention_without_its_scale(run):

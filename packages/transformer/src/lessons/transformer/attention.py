@@ -10,6 +10,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
+
+from .tracing import node
 
 
 def scaled_dot_product_attention(
@@ -87,7 +90,14 @@ class KeyValueCache:
         self.length = 0
 
     def append(self, key_BHKD: Tensor, value_BHKE: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the keys and values of new positions; return all there are, without a copy."""
+        """Add the keys and values of new positions; return all there are, without a copy.
+
+        Raises:
+            ValueError: there is no room for them.
+        """
+        room, wanted = self.key_BHKD.shape[2], self.length + key_BHKD.shape[2]
+        if wanted > room:
+            raise ValueError(f"the cache has room for {room} positions, not for {wanted}")
         start, self.length = self.length, self.length + key_BHKD.shape[2]
         self.key_BHKD[:, :, start : self.length] = key_BHKD
         self.value_BHKE[:, :, start : self.length] = value_BHKE
@@ -182,6 +192,8 @@ class MultiHeadAttention(nn.Module):
 
         Source: §3.2.2, §3.2.3.
         """
+        if isinstance(query_BQM, Proxy):
+            return node(self, query_BQM, memory_BKM, mask, is_causal)
         if memory_BKM is None:
             projected = self.in_proj(query_BQM).split(self.splits, -1)
             query_BHQD, key_BHKD, value_BHKE = (self._heads(part) for part in projected)

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.utils.checkpoint import checkpoint
 
 from .attention import KeyValueCache, MultiHeadAttention, padding_mask
 from .config import PRESETS, TransformerConfig, round_up
 from .positions import LearnedPositionalEmbedding, SinusoidalPositionalEncoding
+from .tracing import node
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "swish": F.silu, "gelu": F.gelu,
@@ -49,6 +51,8 @@ class PositionwiseFeedForward(nn.Module):
 
     def forward(self, x_BTM: Tensor) -> Tensor:
         """Map (B, T, d_model) to the same shape."""
+        if isinstance(x_BTM, Proxy):
+            return node(self, x_BTM)
         inner_BTF = self.activation(self.linear1(x_BTM))
         return self.linear2(F.dropout(inner_BTF, self.dropout, self.training))
 

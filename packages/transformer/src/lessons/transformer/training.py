@@ -79,14 +79,16 @@ class LabelSmoothingLoss(nn.Module):
             logits_BTV: (…, V).
             target_BT: ids, (…).
         """
-        v = logits_BTV.shape[-1]
+        v, dtype = logits_BTV.shape[-1], logits_BTV.dtype
+        if dtype in (torch.float16, torch.bfloat16):  # whose largest number a sum may pass
+            logits_BTV = logits_BTV.float()
         # ε/(V-1) on the others is ε' = εV/(V-1) on all: the same target, said as torch says it.
         eps = self.eps if self.spread == "all" else self.eps * v / (v - 1)
         total = F.cross_entropy(
             logits_BTV.reshape(-1, v), target_BT.reshape(-1), ignore_index=self.ignore_index,
             label_smoothing=eps, reduction="sum",
         )  # fmt: skip
-        return total / (target_BT != self.ignore_index).sum().clamp(min=1)
+        return (total / (target_BT != self.ignore_index).sum().clamp(min=1)).to(dtype)
 
 
 def average_checkpoints(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

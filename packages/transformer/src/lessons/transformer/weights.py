@@ -1,17 +1,17 @@
 """Weights of other implementations: Marian's released models and ``torch.nn.Transformer``."""
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .config import TransformerConfig
+from .files import check_tensors
+from .files import load as load
+from .files import save as save
 from .model import Decoder, Encoder, Transformer
 from .positions import SinusoidalPositionalEncoding
 
@@ -26,6 +26,10 @@ MARIAN = [
     (r"encoder_attn", "cross_attention"),
     (r"fc([12])", r"feed_forward.linear\1"),
 ]
+MATRICES = {"model.shared.weight", "model.encoder.embed_tokens.weight",
+            "model.decoder.embed_tokens.weight", "lm_head.weight"}  # fmt: skip
+READ = {"final_logits_bias", "model.encoder.embed_positions.weight",
+        "model.decoder.embed_positions.weight"}  # fmt: skip
 TORCH = [
     (r"^(encoder|decoder)(.*)\.norm(\d)\.", r"\1\2.residual\3.norm."),
     (r"multihead_attn", "cross_attention"),
@@ -64,12 +68,18 @@ def from_marian(
 
     Source: Junczys-Dowmunt et al. 2018 (Marian); transformers' ``MarianMTModel``.
     """
+    check_tensors(state)
     if "model.shared.weight" not in state:
         raise ValueError("state has no 'model.shared.weight': not a Marian model with shared ids")
-    check_tensors(state)
     shared = state["model.shared.weight"]
-    if shared.dim() != 2:
-        raise ValueError(f"model.shared.weight must be a matrix, got shape {tuple(shared.shape)}")
+    for name in MATRICES & state.keys():
+        if state[name].dim() != 2 or not state[name].numel():
+            shape = tuple(state[name].shape)
+            raise ValueError(f"{name} must be a matrix with a row for each id, got shape {shape}")
+    for name, tensor in state.items():
+        if tensor.device != shared.device or tensor.is_meta:
+            device = f"{tensor.device}, model.shared.weight on {shared.device}"
+            raise ValueError(f"{name} is on {device}; all must be on one, with numbers")
     pad_id = len(shared) - 1 if pad_id is None else pad_id
     # One matrix under four names in OPUS-MT; each is read, since nothing says that it must be one.
     source = state.get("model.encoder.embed_tokens.weight", shared)
@@ -93,16 +103,21 @@ def from_marian(
         ours["src_embedding.weight"] = source
     if not config.tie_output:
         ours["output.weight"] = output
-    known = ("shared", "embed_tokens", "embed_positions", "lm_head", "final_logits_bias")
     for name, tensor in state.items():
-        if not any(part in name for part in known):
-            ours[_rename(name, MARIAN)] = tensor
+        if name not in MATRICES | READ:
+            new = _rename(name, MARIAN)
+            if new in ours:
+                raise ValueError(f"state has two tensors for {new}, one of them {name!r}")
+            ours[new] = tensor
     for name in list(ours):
         if ".q_proj." in name:
-            parts = [name.replace(".q_proj.", f".{x}_proj.") for x in "qkv"]
-            if all(part in ours for part in parts):
-                joined = torch.cat([ours.pop(part) for part in parts])
-                ours[name.replace(".q_proj.", ".in_proj.")] = joined
+            names = [name.replace(".q_proj.", f".{x}_proj.") for x in "qkv"]
+            parts = [ours[part] for part in names if part in ours]
+            kinds = {(part.dim(), part.shape[1:], part.dtype) for part in parts}
+            if len(parts) == 3 and len(kinds) == 1 and parts[0].dim():
+                ours[name.replace(".q_proj.", ".in_proj.")] = torch.cat(parts)
+                for part in names:
+                    del ours[part]
     with torch.device("meta"):
         model = Transformer(config)
     return _load(model, ours).eval()
@@ -229,65 +244,6 @@ def to_torch_transformer(encoder: Encoder, decoder: Decoder) -> dict[str, Tensor
     return theirs
 
 
-def load(path: str | os.PathLike) -> dict[str, Tensor]:
-    """Read a state dict from a safetensors file, or from one that ``torch.save`` wrote.
-
-    The latter is read with ``weights_only=True``: nothing in it is executed. Wrappers are undone:
-    a state dict under "state_dict" or "model", names that begin with "module." or "_orig_mod.".
-
-    Raises:
-        OSError: no such file.
-        ValueError: the file holds no state dict, or cannot be read; names the file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Damaged files raise half a dozen types, and torch's text advises to execute the file.
-        why = "it holds more than weights" if "weights_only" in str(error) else "it is damaged"
-        raise ValueError(f"{path} holds no weights that can be read: {why}") from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not state:
-        raise ValueError(f"{path} holds no state dict, but {type(state).__name__}")
-    check_tensors(state, str(path))
-    for prefix in ("module.", "_orig_mod.", "module."):
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return dict(state)
-
-
-def check_tensors(state: Mapping[Any, Any], where: str = "state") -> None:
-    """Raise a ValueError unless all names are text and all values tensors."""
-    wrong = [f"{k!r}: {type(v).__name__}" for k, v in state.items()
-             if not isinstance(k, str) or not isinstance(v, Tensor)]  # fmt: skip
-    if wrong:
-        raise ValueError(f"{where} must map names to tensors, got {'; '.join(wrong[:5])}")
-
-
-def save(
-    path: str | os.PathLike, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None
-) -> None:
-    """Write a state dict as safetensors, atomically; a tensor under two names is written twice."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    tensors, seen = {}, set()
-    for name, tensor in state.items():
-        tensor = tensor.detach().cpu().contiguous()
-        memory = tensor.untyped_storage().data_ptr()
-        tensors[name] = tensor.clone() if memory in seen else tensor
-        seen.add(memory)
-    save_file(tensors, temporary, metadata)
-    os.replace(temporary, path)
-
-
 def _rename(name: str, rules: list[tuple[str, str]]) -> str:
     for pattern, new in rules:
         name = re.sub(pattern, new, name)
@@ -302,13 +258,13 @@ def _check_sinusoids(table: Tensor | None, d_model: int, side: str) -> None:
     fits = table.dim() == 2 and table.shape[1] == d_model
     wanted = encoding(torch.arange(len(table)), torch.float64) if fits else None
     # Half precision rounds a sine by up to 1/256.
-    if wanted is None or (table.cpu().double() - wanted).abs().max() > 0.01:
+    if wanted is None or not ((table.cpu().double() - wanted).abs() <= 0.01).all():
         raise ValueError(f"model.{side}.embed_positions.weight is not a table of sinusoids")
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     found = (re.match(pattern, name) for name in state)
-    return 1 + max((int(match[1]) for match in found if match), default=0)
+    return max(1, len({match[1] for match in found if match}))  # how many: a number may be wrong
 
 
 def _load(module: Any, state: Mapping[str, Tensor]) -> Any:
