@@ -245,7 +245,7 @@ def test_it_finds_the_least_squares_solution():
     assert torch.allclose(x.detach(), torch.linalg.lstsq(a, b[:, None]).solution[:, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=PATH_IDS)
+@pytest.mark.parametrize("path", [{"foreach": True}, {}], ids=["foreach", "default"])
 def test_a_compiled_step_equals_the_plain_one(path):
     model = torch.nn.Linear(4, 3).double()
     twin = torch.nn.Linear(4, 3).double()

@@ -1,10 +1,10 @@
 """Adam: A Method for Stochastic Optimization (Kingma and Ba 2015)."""
 
-from .adamax import AdaMax, adamax_
+from .adamax import AdaMax, adamax_, adamax_foreach_
 from .averaging import ParameterAverage
 from .optimizer import Adam, AdamW, snr
 from .reference import adam_reference
-from .update import adam_, adam_foreach_, adam_fused_
+from .update import adam_, adam_compiled_, adam_foreach_, adam_fused_
 
 __all__ = [
     "AdaMax",
@@ -12,9 +12,11 @@ __all__ = [
     "AdamW",
     "ParameterAverage",
     "adam_",
+    "adam_compiled_",
     "adam_foreach_",
     "adam_fused_",
     "adam_reference",
     "adamax_",
+    "adamax_foreach_",
     "snr",
 ]

@@ -1,12 +1,14 @@
 r"""AdaMax: Adam with the infinity norm (Kingma and Ba 2015, §7.1, Algorithm 2)."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .groups import check_group, check_state, complete, prepared, real
+from .groups import check_group, check_state, complete, prepared, rate, real
+from .update import correction
 
 
 def adamax_(
@@ -45,6 +47,27 @@ def adamax_(
         param.addcdiv_(exp_avg, exp_inf.clamp(min=tiny), value=-lr / (1 - betas[0] ** t))
 
 
+def adamax_foreach_(
+    params, grads, exp_avgs, exp_infs, steps, *, lr, betas, eps=0.0
+) -> None:  # fmt: skip
+    """Take the step of `adamax_`, an operation on all tensors at a time: few launches on a GPU.
+
+    The tensors are of one device and one dtype. Each of ``steps``, and ``lr``, may be a tensor: as
+    a number it is a constant in compiled code, which were made anew for each t.
+    """
+    torch._foreach_lerp_(exp_avgs, grads, 1 - betas[0])
+    torch._foreach_mul_(exp_infs, betas[1])
+    sizes = torch._foreach_abs(grads)
+    torch._foreach_add_(sizes, eps)
+    torch._foreach_maximum_(exp_infs, sizes)
+    tiny = torch.finfo(exp_infs[0].dtype).tiny
+    moves = torch._foreach_div(exp_avgs, torch._foreach_clamp_min(exp_infs, tiny))
+    wide = torch.promote_types(exp_infs[0].dtype, torch.float32)
+    counts = [t.to(wide) if torch.is_tensor(t) else t for t in steps]
+    torch._foreach_mul_(moves, [lr / correction(t, betas[0]) for t in counts])
+    torch._foreach_sub_(params, moves)
+
+
 class AdaMax(torch.optim.Optimizer):
     r"""AdaMax, Adam with the infinity norm in the place of √v (Kingma and Ba 2015, §7.1).
 
@@ -54,6 +77,7 @@ class AdaMax(torch.optim.Optimizer):
         betas: the decay rates β₁ and β₂, each in [0, 1).
         eps: 0 is the paper's form; torch.optim.Adamax adds 1e-8 to |g|.
         weight_decay: coefficient of an L2 penalty, added to the gradient; not in the paper.
+        foreach: use `adamax_foreach_`; None: on CUDA. False is the readable path.
         maximize: step up the gradient.
 
     Raises:
@@ -70,6 +94,7 @@ class AdaMax(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 0.0,
         weight_decay: float = 0.0,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
     ) -> None:
@@ -79,8 +104,8 @@ class AdaMax(torch.optim.Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "maximize": maximize,
-            "foreach": None,  # these three only so that torch can read our state
-            "capturable": False,
+            "foreach": foreach,
+            "capturable": False,  # this and the next only so that torch can read our state
             "differentiable": False,
         }
         super().__init__(params, defaults)
@@ -110,15 +135,19 @@ class AdaMax(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        compiling = torch.compiler.is_compiling()
         for number, group in enumerate(self.param_groups):
-            columns: list[list] = [[] for _ in range(5)]
+            # Tensors of one device and dtype go together, as `adamax_foreach_` wants them.
+            batches: dict[tuple, list[tuple]] = defaultdict(list)
             for param, grad, state in prepared(self, number, group, second="exp_inf"):
                 state["step"] += 1
-                row = [
-                    *real([param, grad, state["exp_avg"], state["exp_inf"]]),
-                    state["step"].item(),
-                ]
-                for column, value in zip(columns, row):
-                    column.append(value)
-            adamax_(*columns, lr=float(group["lr"]), betas=group["betas"], eps=group["eps"])
+                t = state["step"] if compiling else state["step"].item()
+                row = real([param, grad, state["exp_avg"], state["exp_inf"]])
+                batches[param.device, param.dtype].append((*row, t))
+            hyper = {"lr": rate(group), "betas": group["betas"], "eps": group["eps"]}
+            for (device, _), rows in batches.items():
+                foreach = group["foreach"]
+                many = device.type == "cuda" if foreach is None else foreach
+                step_ = adamax_foreach_ if many or compiling else adamax_
+                step_(*[list(column) for column in zip(*rows)], **hyper)
         return loss

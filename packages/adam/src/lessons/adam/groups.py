@@ -8,12 +8,27 @@ import torch
 from torch import Tensor
 
 EPS_MODES = ("paper", "hat")
+KERNELS = ("cpu", "cuda", "mps", "xpu")  # the devices that have torch's fused kernel
+
+
+def rate(group: dict[str, Any]) -> Any:
+    """Return α as a number; compiled code, which may not look into a tensor, gets that."""
+    lr = group["lr"]
+    if torch.compiler.is_compiling():
+        return lr.squeeze() if torch.is_tensor(lr) else lr
+    return float(lr)
+
+
+def step_device(param: Tensor, group: dict[str, Any], second: str) -> Any:
+    """Return where the count of steps is kept: beside the parameter if the kernel reads it."""
+    kernel = second == "exp_avg_sq" and group["fused"] is not False
+    return param.device if kernel and param.device.type in KERNELS else "cpu"
 
 
 def prepared(
     optimizer, number: int, group: dict[str, Any], second: str = "exp_avg_sq"
 ) -> Generator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-    """Yield (parameter, gradient, state), the state begun and the weight decay applied."""
+    """Yield (parameter, gradient, state), the state begun and the penalty's gradient added."""
     wanted, decay, maximize = group.get("state_dtype"), group["weight_decay"], group["maximize"]
     for i, param in enumerate(group["params"]):
         grad = param.grad
@@ -27,8 +42,7 @@ def prepared(
         state = optimizer.state[param]
         dtype = wanted or param.dtype
         if not state:
-            kernel = second == "exp_avg_sq" and group["fused"] is not False
-            device = param.device if kernel else "cpu"  # the fused kernel reads it there
+            device = step_device(param, group, second)
             state["step"] = torch.zeros((), dtype=torch.float32, device=device)
             for name in ("exp_avg", second) + ("max_exp_avg_sq",) * bool(group.get("amsgrad")):
                 state[name] = torch.zeros_like(
@@ -38,9 +52,7 @@ def prepared(
             grad = grad.to(dtype)
         if maximize:
             grad = -grad
-        if decay and group.get("decoupled_weight_decay"):
-            param.mul_(1 - float(group["lr"]) * decay)
-        elif decay:
+        if decay and not group.get("decoupled_weight_decay"):
             grad = grad.add(param, alpha=decay)
         yield param, grad, state
 
@@ -72,10 +84,10 @@ def complete(optimizer: torch.optim.Optimizer) -> None:
             group.setdefault(key, value)
         for param in group["params"]:
             state = optimizer.state.get(param, {})
-            if "step" in state and not torch.is_tensor(state["step"]):  # before torch 1.12
-                kernel = "exp_avg_sq" in state and group["fused"] is not False
-                device = param.device if kernel else "cpu"
-                state["step"] = torch.tensor(float(state["step"]), device=device)
+            if "step" in state:  # a number before torch 1.12; a half would not count past 256
+                device = step_device(param, group, "exp_avg_sq" if "exp_avg_sq" in state else "")
+                step = torch.as_tensor(state["step"], dtype=torch.float32, device=device)
+                state["step"] = step.reshape(())
 
 
 def real(tensors: list[Tensor]) -> list[Tensor]:
@@ -90,6 +102,8 @@ def check_group(optimizer: torch.optim.Optimizer, param_group: dict[str, Any]) -
     options = optimizer.defaults | param_group
     params = options["params"] = param_group["params"] = list(options["params"])
     for name in ("lr", "eps", "weight_decay"):
+        if torch.is_tensor(options[name]) and options[name].numel() != 1:
+            raise ValueError(f"{name} must be one number, got shape {tuple(options[name].shape)}")
         if not float(options[name]) >= 0 or math.isinf(float(options[name])):
             raise ValueError(f"{name} must be >= 0 and finite, got {options[name]}")
     betas = options["betas"]

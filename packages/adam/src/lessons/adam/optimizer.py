@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from .groups import (
+    KERNELS,
     check_group,
     check_state,
     complete,
     keep_state_dtype,
     prepared,
+    rate,
     real,
     same_layout,
 )
-from .update import adam_, adam_foreach_, adam_fused_
-
-KERNELS = ("cpu", "cuda", "mps", "xpu")  # the devices that have torch's fused kernel
+from .update import adam_, adam_compiled_, adam_foreach_, adam_fused_
 
 
 class Adam(torch.optim.Optimizer):
@@ -143,7 +143,7 @@ class Adam(torch.optim.Optimizer):
     ) -> None:
         """Choose among the three paths for tensors of one device and dtype."""
         hyper: dict[str, Any] = {
-            "lr": float(group["lr"]), "betas": group["betas"], "eps": group["eps"]
+            "lr": rate(group), "betas": group["betas"], "eps": group["eps"]
         }  # fmt: skip
         max_exp_avg_sqs, dtype = (more[0] if more else []), exp_avgs[0].dtype
         # Arithmetic in the state's dtype; where that is wider it is rounded once, at the end.
@@ -153,15 +153,21 @@ class Adam(torch.optim.Optimizer):
             plain = group["bias_correction"] and group["eps_mode"] == "paper"
             known = device.type in KERNELS and steps[0].device == device
             fused = plain and known and foreach is None
-        if fused and alike and not torch.compiler.is_compiling():  # a compiler fuses adam_ itself
-            adam_fused_(work, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, **hyper)
+        compiling = torch.compiler.is_compiling()  # which makes kernels of its own
+        tensors = work, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs
+        decay = group["weight_decay"] if group["decoupled_weight_decay"] else 0.0
+        if fused and alike and not compiling:
+            adam_fused_(*tensors, steps, decay=decay, **hyper)
         else:
+            for param in work if decay else ():
+                param.mul_(1 - hyper["lr"] * decay)
             hyper |= {"bias_correction": group["bias_correction"], "eps_mode": group["eps_mode"]}
-            step_ = (
-                adam_foreach_ if foreach or (foreach is None and device.type == "cuda") else adam_
-            )
-            counts = [step.item() for step in steps]
-            step_(work, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, counts, **hyper)
+            if compiling:
+                adam_compiled_(*tensors, steps, **hyper)
+            else:
+                many = foreach or (foreach is None and device.type == "cuda")
+                counts = [step.item() for step in steps]
+                (adam_foreach_ if many else adam_)(*tensors, counts, **hyper)
         if work is not params:
             for param, result in zip(params, work):
                 param.copy_(result)

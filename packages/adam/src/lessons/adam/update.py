@@ -1,11 +1,13 @@
-r"""Adam's step on tensors (Kingma and Ba 2015, Algorithm 1), three times.
+r"""Adam's step on tensors (Kingma and Ba 2015, Algorithm 1), three times, and once compiled.
 
 `adam_` is the specification: Algorithm 1, one tensor after another. `adam_foreach_` does the same
 to all tensors an operation at a time, which saves launches on a GPU; `adam_fused_` hands them to
-the kernel that reads and writes each number once. All three are tested to be equal.
+the kernel that reads and writes each number once. `adam_compiled_` is for torch.compile, which
+makes such a kernel itself. All are tested to be equal.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,15 +96,48 @@ def adam_foreach_(
 
 
 def adam_fused_(
-    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, *, lr, betas, eps=1e-8
+    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, *, lr, betas, eps=1e-8, decay=0.0
 ) -> None:  # fmt: skip
     """Take the step of `adam_` with torch's kernel, which passes over memory once.
 
     The tensors are of one device and one dtype, and ``steps`` are 0-dimensional float32 tensors on
-    that device. The kernel knows bias correction and the paper's ε only.
+    that device. The kernel knows bias correction and the paper's ε only. ``decay`` is AdamW's λ:
+    in the kernel it is not rounded on its own, which in bfloat16 could take it away altogether.
     """
-    torch._fused_adam_(
+    kernel = torch._fused_adamw_ if decay else torch._fused_adam_
+    kernel(
         params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, lr=lr,
-        beta1=betas[0], beta2=betas[1], weight_decay=0.0, eps=eps,
+        beta1=betas[0], beta2=betas[1], weight_decay=float(decay), eps=eps,
         amsgrad=bool(max_exp_avg_sqs), maximize=False, grad_scale=None, found_inf=None,
     )  # fmt: skip
+
+
+def adam_compiled_(
+    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, *, lr, betas,
+    eps=1e-8, bias_correction=True, eps_mode="paper",
+) -> None:  # fmt: skip
+    """Take the step of `adam_` as torch.compile wants it: ``steps``, and ``lr``, may be tensors.
+
+    A number would be a constant in the compiled code, which were made anew for each t.
+    """
+    for i, (param, grad, exp_avg, second) in enumerate(zip(params, grads, exp_avgs, exp_avg_sqs)):
+        exp_avg.lerp_(grad, 1 - betas[0])
+        second.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
+        if max_exp_avg_sqs:
+            second = torch.maximum(max_exp_avg_sqs[i], second, out=max_exp_avg_sqs[i])
+        correction1 = correction2 = torch.ones_like(steps[i])
+        if bias_correction:
+            t = steps[i].to(torch.promote_types(exp_avg.dtype, torch.float32))
+            correction1, correction2 = correction(t, betas[0]), correction(t, betas[1])
+        if eps_mode == "paper":
+            denominator = (second.sqrt() / correction2.sqrt()) + eps
+        else:
+            denominator = (second.sqrt() + eps) / correction2.sqrt()
+        param.sub_(exp_avg / denominator * (lr / correction1))
+
+
+def correction(t: float | Tensor, beta: float) -> Any:
+    """Return 1 − βᵗ; of a tensor t with all its digits, half of which the power would lose."""
+    if not torch.is_tensor(t):
+        return 1 - beta**t
+    return -torch.expm1(t * math.log(beta)) if beta else torch.ones_like(t)
