@@ -1,5 +1,7 @@
 """Dropout: its mask, mean, variance and gradient; where it runs; bad input."""
 
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
@@ -201,6 +203,19 @@ def test_checkpoints_replay_the_mask():
     y = checkpoint(lambda x: dropout(x, 0.5), x, use_reentrant=False)
     (dx,) = torch.autograd.grad(y.sum(), x)
     torch.testing.assert_close(dx * x, y)
+
+
+@pytest.mark.parametrize("n", [10, 100])
+def test_a_mask_that_a_checkpoint_cannot_replay_is_told(n):
+    from torch.utils.checkpoint import checkpoint
+
+    x, generator = torch.randn(n, n, requires_grad=True), seeded()
+    y = checkpoint(lambda x: dropout(x, 0.5, generator=generator).exp(), x, use_reentrant=False)
+    with pytest.warns(UserWarning, match="checkpointing replays torch's own random numbers only"):
+        y.sum().backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # without one there is nothing to tell
+        dropout(x, 0.5, generator=generator).exp().sum().backward()
 
 
 def test_it_leaves_no_trace_in_a_state_dict():

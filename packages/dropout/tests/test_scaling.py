@@ -202,6 +202,21 @@ def test_nets_map_images_to_logits():
     assert small(torch.randn(2, 3, 30, 30)).shape == (2, 10)
 
 
+def test_presets_may_be_changed_and_their_weights_drawn_from_a_generator():
+    changes = {"in_channels": 1, "num_classes": 7, "channels": (4, 5, 6), "hidden": (8, 8)}
+    nets = [ConvNet.from_preset("svhn", seeded(3), size=16, **changes) for _ in range(2)]
+    assert nets[0](torch.randn(2, 1, 16, 16)).shape == (2, 7)
+    nets += [MLP.from_preset("mnist-1024", seeded(3), widths=(9, 5, 4)) for _ in range(2)]
+    nets += [from_preset("mnist-1024", seeded(3), widths=(9, 5, 4), dtype=torch.float64)]
+    for one, other in (nets[:2], nets[2:4]):
+        assert all(torch.equal(*pair) for pair in zip(one.parameters(), other.parameters()))
+    assert nets[4][1].weight.dtype is torch.float64
+    bound = 1 / 3  # torch's own: uniform up to the root of the inputs' number
+    assert 0.8 * bound < nets[2][1].weight.abs().max() <= bound
+    former = ConvConfig(in_chans=1, classes=7)
+    assert (former.in_channels, former.num_classes) == (1, 7)
+
+
 RBM = DropoutRBM(4, 3)
 
 
@@ -228,7 +243,8 @@ RBM = DropoutRBM(4, 3)
         (lambda: RBM.contrastive_divergence(torch.ones(2, 5)), r"\(B, 4\), is \(2, 5\)"),
         (lambda: RBM.contrastive_divergence(torch.ones(2, 4), k=0), "k must be at least 1"),
         (lambda: DropoutRBM(2, 2, math.nan), "nan"),
-        (lambda: from_preset("mnist"), "'mnist'"),
+        (lambda: from_preset("mnist"), "svhn.*'mnist'"),
+        (lambda: MLP.from_preset("svhn"), "one of mnist-800-logistic.*, got 'svhn'"),
     ],
 )
 def test_bad_input(call, words):

@@ -7,11 +7,14 @@ Shapes: `…` any.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 MODES, NOISES = ("inverted", "paper"), ("bernoulli", "gaussian")
 
@@ -122,7 +125,8 @@ def dropout(
             and multiplies by 1 − p in evaluation (§4, §10).
         noise: "bernoulli", or "gaussian": factors N(1, σ²) with σ² = p/(1 − p), which have the
             mean and variance of inverted Bernoulli factors (§10). Needs no scaling in either mode.
-        generator: of the noise, on x's device; by default torch's own.
+        generator: of the noise, on x's device; by default torch's own, which alone is replayed by
+            `torch.utils.checkpoint`.
         shape: of the mask, to be broadcast to x, (B, C, 1, 1) for whole feature maps, say; by
             default x's.
 
@@ -136,6 +140,11 @@ def dropout(
 
     Source: §4, §5.1, §10.
     """
+    if isinstance(x, Proxy):  # torch.fx traces: one node, as of torch's own functions
+        named = {"mode": mode, "noise": noise, "generator": generator, "shape": shape}
+        given = {name: value for name, value in named.items() if value is not None}
+        tracer: Any = x.tracer
+        return tracer.create_proxy("call_function", dropout, (x, p, training, inplace), given)
     # What compiles, exports, maps over cases or differentiates forward (torch.func) knows torch's
     # draws and not ours; and a size that it may not look at (a dynamic batch) is not looked at.
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
@@ -147,6 +156,12 @@ def dropout(
     if p == 0 or not training:
         unscaled = p == 0 or mode == "inverted" or noise == "gaussian"
         return x if unscaled else x.mul_(1 - p) if inplace else x * (1 - p)
+    if generator is not None and not traced and torch._C._current_graph_task_id() != -1:
+        warnings.warn(
+            "dropout with a generator runs within a backward pass: checkpointing replays torch's "
+            "own random numbers only, so this mask is another than the forward pass had",
+            stacklevel=2,
+        )
     size = x.shape if shape is None else tuple(shape)
     if traced and generator is None:
         factor = torch_factor(x, p, mode, noise, size)
@@ -157,7 +172,9 @@ def dropout(
         return x.mul_(factor) if inplace else x * factor
     scale = 1 / (1 - p) if mode == "inverted" and p < 1 else 1.0
     mask = keep_mask(size, p, x.device, generator)
-    if size != x.shape:  # a small mask: its product with the scale is cheap, and saves a pass
+    # The product of a small mask with the scale is cheap, and saves a pass; what is traced knows
+    # torch's product, and not our function.
+    if traced or size != x.shape:
         factor = mask.to(x.dtype).mul_(scale)
         return x.mul_(factor) if inplace else x * factor
     return x.mul_(mask).mul_(scale) if inplace else MaskFunction.apply(x, mask, scale)
@@ -230,6 +247,10 @@ class Dropout(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (…) to the same shape."""
+        if isinstance(input, Proxy):
+            tracer: Any = input.tracer
+            if path := tracer.path_of_module(self):  # a node that heeds train(), as torch's layers
+                return tracer.create_proxy("call_module", path, (input,), {})
         return dropout(
             input, self.p, self.training, self.inplace, mode=self.mode, noise=self.noise,
             generator=self.generator, shape=self.mask_shape(input),

@@ -71,5 +71,5 @@ def embedding_dropout(
     Returns:
         (…, D).
     """
-    shape = (len(weight), 1)
+    shape = (weight.shape[0], 1)
     return F.embedding(words, dropout(weight, p, training, generator=generator, shape=shape))
