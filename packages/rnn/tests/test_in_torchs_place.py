@@ -111,6 +111,25 @@ def test_it_compiles_as_one_graph():
     torch.testing.assert_close(compiled(x), model(x))
 
 
+def test_checkpoints_are_not_passed_over_in_silence():
+    torch.manual_seed(0)
+    layer, x = RNN(5, 7, checkpoint_every=3), torch.randn(6, 4, 5)
+    plain = RNN(5, 7)
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x)[0], plain(x)[0])
+    calls = [
+        lambda: vmap(lambda x: layer(x)[0], in_dims=1)(x),
+        lambda: jvp(lambda x: layer(x)[0], (x,), (x,)),
+        lambda: torch.compile(layer, fullgraph=True, backend="eager")(x),
+        lambda: torch.export.export(layer, (x,)),
+    ]
+    for call in calls:
+        with pytest.raises(Exception, match="checkpoint_every"):
+            call()
+    with torch.no_grad():  # nothing is kept for a backward pass: nothing is passed over
+        torch.testing.assert_close(vmap(lambda x: layer(x)[0], 1, 1)(x), plain(x)[0])
+
+
 def test_half_precision():
     theirs, ours = pair()
     x = torch.randn(6, 4, 5)

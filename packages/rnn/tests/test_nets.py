@@ -10,8 +10,10 @@ from lessons.rnn import (
     RNN,
     CharConfig,
     CharRNN,
+    ElmanConfig,
     ElmanNet,
     FullyRecurrent,
+    JordanConfig,
     JordanNet,
     as_tanh,
     clip_grad,
@@ -39,7 +41,7 @@ def small(text=GENESIS, **options):
 
 def test_jordans_net_remembers_its_outputs():
     torch.manual_seed(0)
-    net = JordanNet(2, 4, 1, decay=0.5)
+    net = JordanNet(JordanConfig(2, 4, 1, decay=0.5))
     x = torch.randn(5, 3, 2)
     outputs, memory = net(x)
     want = torch.zeros(3, 1)
@@ -61,6 +63,18 @@ def test_elman_presets_and_seeds():
     again = ElmanNet.from_preset("temporal-xor", seeded())
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters()))
     assert ElmanNet.from_preset("temporal-xor", hidden_size=4).hidden.hidden_size == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(ElmanNet, "temporal-xor"), (CharRNN, "kjv-128"), (CharRNN, "kjv-512")]
+)
+def test_a_generator_changes_the_draw_and_not_what_is_drawn_from(kind, name):
+    torch.manual_seed(3)
+    default = kind.from_preset(name)
+    drawn = kind.from_preset(name, seeded(3))  # the same stream of numbers
+    for (key, a), (_, b) in zip(default.named_parameters(), drawn.named_parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=0, msg=key)
+    assert not torch.equal(next(drawn.parameters()), next(kind.from_preset(name).parameters()))
 
 
 @pytest.mark.parametrize(("name", "hidden"), [("kjv-512", 512), ("kjv-128", 128)])
@@ -221,13 +235,13 @@ RNN_STATE = RNN(5, 7).state_dict()
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: ElmanNet(1, 2, 0), "got 0 and 1"),
-        (lambda: ElmanNet(truncate=0), "must be at least 1, got 1 and 0"),
+        (lambda: ElmanNet(ElmanConfig(1, 2, 0)), "got 0 and 1"),
+        (lambda: ElmanNet(ElmanConfig(truncate=0)), "must be at least 1, got 1 and 0"),
         (lambda: ElmanNet.from_preset("xor"), "temporal-xor"),
-        (lambda: JordanNet(1, 0, 1), "1, 0, 1"),
-        (lambda: JordanNet(1, 2, 1, decay=1.0), r"\[0, 1\), got 1.0"),
-        (lambda: JordanNet(1, 2, 1, nonlinearity="sin"), "'sin'"),
-        (lambda: JordanNet(1, 2, 1)(torch.ones(3, 1)), r"\(T, B, I\)"),
+        (lambda: JordanNet(JordanConfig(1, 0, 1)), "1, 0, 1"),
+        (lambda: JordanNet(JordanConfig(1, 2, 1, decay=1.0)), r"\[0, 1\), got 1.0"),
+        (lambda: JordanNet(JordanConfig(1, 2, 1, nonlinearity="sin")), "'sin'"),
+        (lambda: JordanNet(JordanConfig(1, 2, 1))(torch.ones(3, 1)), r"\(T, B, I\)"),
         (lambda: CharRNN(CharConfig("aa")), "each once"),
         (lambda: CharRNN.from_preset("gpt"), "kjv-512"),
         (lambda: small().encode("naïve"), "'v?ï"),

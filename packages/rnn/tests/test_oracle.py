@@ -130,6 +130,17 @@ def test_the_fast_path_is_the_readable_one(kind, every):
     torch.testing.assert_close(recurrence(*frozen, kind=kind, every=every), want.detach())
 
 
+@pytest.mark.parametrize("which", [4, 5])
+def test_one_bias_without_the_other_is_refused(which):
+    given = [torch.randn(*shape) for shape in ((4, 2, 3), (2, 5), (5, 3), (5, 5), (5,), (5,))]
+    given[which] = None
+    tracked = [v if v is None else v.clone().requires_grad_() for v in given]
+    for call in (recurrence_reference, recurrence):
+        for values in (given, tracked):
+            with pytest.raises(ValueError, match="go together: give both"):
+                call(*values)
+
+
 def test_a_logistic_net_of_the_paper_is_a_layer_of_tanh():
     net = FullyRecurrent(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     net.reset(torch.rand(1, 4, dtype=torch.float64))

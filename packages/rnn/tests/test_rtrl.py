@@ -1,11 +1,16 @@
 """Real-time recurrent learning: the paper's equations, its counts, its limits, and bad input."""
 
+import copy
+import itertools
 import math
+import pickle
 
+import hypothesis
+import hypothesis.strategies as some
 import pytest
 import torch
 
-from lessons.rnn import PRESETS, RTRL, FullyRecurrent, TruncatedBPTT, gradient, trajectory
+from lessons.rnn import PRESETS, RTRL, FullyRecurrent, Sizes, TruncatedBPTT, gradient, trajectory
 from lessons.rnn.rtrl import sensitivities_reference
 
 T, S, N, M = 25, 3, 4, 2
@@ -57,7 +62,7 @@ def test_the_carried_gradient_is_that_of_the_unfolded_net(forcing):  # eqs. 7–
     want = through_autograd(first, x, d, mask, forcing)
     torch.testing.assert_close(ours.change, want, **EXACT)
     assert torch.equal(ours.weight, first), "the weights are fixed along the trajectory"
-    ours.apply()
+    ours.update()
     torch.testing.assert_close(ours.weight, first + want)
     assert not ours.change.any()
 
@@ -204,6 +209,80 @@ def test_steps_are_a_run_and_a_list_of_units_is_a_mask():
         torch.testing.assert_close(other.weight, whole.weight, **EXACT)
 
 
+def test_a_list_of_units_keeps_its_order():
+    x, d, _ = lesson()
+    for units in ([1, 0], [3, 1, 0], [2, 3, 1, 0]):
+        there = torch.zeros(N, dtype=torch.bool)
+        there[units] = True
+        column = {unit: i for i, unit in enumerate(units)}
+        by_unit = torch.stack([d[..., column.get(k, 0)] for k in range(N)], -1)
+        listed, masked = net(), net()
+        listed.run(x, d[..., : len(units)], units)
+        masked.run(x, by_unit, there)
+        assert torch.equal(listed.weight, masked.weight)
+        listed.run(x, d[..., : len(units)], torch.tensor(units))
+        masked.run(x, by_unit, there)
+        assert torch.equal(listed.weight, masked.weight)
+    all_columns, one = net(), net()
+    all_columns.run(x, d, [1])  # a column for each unit: those of the list count
+    one.run(x, d[..., 1:2], [1])
+    assert torch.equal(all_columns.weight, one.weight)
+
+
+@hypothesis.settings(max_examples=15, deadline=None, derandomize=True)
+@hypothesis.given(cuts=some.sets(some.integers(1, T - 1)), forcing=some.booleans())
+def test_it_does_not_matter_how_a_stream_is_cut(cuts, forcing):  # §2.2: no epoch boundaries
+    x, d, mask = lesson()
+    whole, pieces = net(teacher_forcing=forcing), net(teacher_forcing=forcing)
+    whole.run(x, d, mask)
+    edges = [0, *sorted(cuts), T]
+    for start, end in itertools.pairwise(edges):
+        pieces.run(x[start:end], d[start:end], mask[start:end])
+    assert torch.equal(pieces.weight, whole.weight)
+    assert torch.equal(pieces.p, whole.p)
+
+
+@pytest.mark.parametrize("forcing", [False, True])
+@pytest.mark.parametrize("online", [False, True])
+def test_learning_goes_on_from_a_state_dict(forcing, online, tmp_path):
+    x, d, mask = lesson()
+    ours = net(teacher_forcing=forcing, online=online, lr=torch.tensor([0.5, 1.0, 2.0]))
+    ours.run(x[:10], d[:10], mask[:10])
+    torch.save(ours.state_dict(), tmp_path / "net.pt")
+    state = torch.load(tmp_path / "net.pt", weights_only=True)
+    loaded = net(teacher_forcing=forcing, online=online, generator=seeded(9), lr=torch.ones(S))
+    loaded.load_state_dict(state)
+    others = [loaded, copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))]
+    want = ours.run(x[10:], d[10:], mask[10:])
+    for other in others:
+        assert torch.equal(other(x[10:], d[10:], mask[10:]), want)
+        assert torch.equal(other.weight, ours.weight)
+        assert torch.equal(other.change, ours.change)
+
+
+def test_a_net_is_a_module():
+    there = torch.rand(N, N + M + 1, generator=seeded(3)) < 0.6
+    ours = net(dtype=torch.float32, connectivity=there, teacher_forcing=True).double()
+    assert {v.dtype for v in ours.state_dict().values()} == {torch.float64, torch.bool}
+    x, d, mask = lesson()
+    assert ours.run(x, d, mask).dtype == torch.float64
+    assert not any(weight.requires_grad for weight in ours.parameters())
+    parent = torch.nn.Sequential(net(), torch.nn.Linear(N, 1))
+    parent.apply(lambda module: None)
+    assert repr(ours) == "RTRL(4 units, 3 lines, 3 nets, teacher_forcing=True)"
+    assert RTRL(2, 1, connectivity=torch.eye(2, 4)).to("meta").p.shape == (1, 2, 2)
+
+
+def test_a_config_stands_for_its_numbers():
+    for kind in (RTRL, TruncatedBPTT, FullyRecurrent):
+        a = kind(Sizes(N, M, True), lr=2.0, seeds=S, generator=seeded())
+        b = kind(N, M, 2.0, True, S, generator=seeded())
+        assert torch.equal(a.weight, b.weight)
+        assert a.teacher_forcing
+        assert b.teacher_forcing
+    assert RTRL(Sizes(2, 0), teacher_forcing=True).teacher_forcing
+
+
 def test_online_goes_to_the_gradient_as_the_rate_goes_to_zero():  # §2.2
     x, d, mask = lesson()
     gaps = []
@@ -236,8 +315,8 @@ def test_a_reset_forgets():
     ours = net(online=False, teacher_forcing=True)
     ours.run(x, d, mask)
     first = ours.change.clone()
-    ours.change.zero_()
     ours.reset()
+    assert not ours.change.any()
     ours.run(x, d, mask)
     assert torch.equal(ours.change, first)
 
@@ -268,8 +347,24 @@ def test_nothing_grows_with_time():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: RTRL(0, 2), "n_units and seeds must be at least 1, n_inputs at least 0"),
-        (lambda: RTRL(2, -1), "got 2, 1 and -1"),
+        (lambda: RTRL(0, 2), "n_units must be an integer of at least 1, got 0"),
+        (lambda: RTRL(3.0, 2), "n_units must be an integer of at least 1, got 3.0"),
+        (lambda: RTRL(2, -1), "n_inputs must be an integer of at least 0, got -1"),
+        (lambda: RTRL(2), "n_inputs must be given"),
+        (lambda: RTRL(Sizes(2, 1), 1), "1 was given besides"),
+        (lambda: RTRL(2, 1, seeds=0), "seeds must be an integer of at least 1, got 0"),
+        (lambda: RTRL(2, 1, scale=-1.0), "scale must be at least 0 and finite, got -1.0"),
+        (lambda: RTRL(2, 1, y0=7.0), "y0 must lie in 0 to 1, as outputs do, got 7.0"),
+        (lambda: net().reset(torch.ones(5)), r"y must be \(3, 4\) in 0 to 1, is \(5,\)"),
+        (lambda: net().reset(torch.full((S, N), math.nan)), r"in 0 to 1, is \(3, 4\) from nan"),
+        (lambda: net().step([math.nan, 1.0]), "x must be finite"),
+        (lambda: net().step(torch.ones(2), [1.0], 0), "mask must be bool, or list units"),
+        (lambda: net().step(torch.ones(2), [1.0], [0.5]), r"got \[0.5\]"),
+        (lambda: net().step(torch.ones(2), 1.0, [0]), r"must be \(1, 3, 4\)"),
+        (
+            lambda: net().run(torch.ones(4, 1, 2), torch.ones(4, 1, 4), torch.ones(2, 1, 4) > 0),
+            r"of one shape, are \(4, 1, 4\) and \(2, 1, 4\)",
+        ),
         (lambda: RTRL(2, 1, lr=math.nan), "lr must be at least 0"),
         (lambda: RTRL(2, 1, lr=-1.0), "lr must be at least 0"),
         (lambda: RTRL(2, 1, lr=torch.ones(3)), "one for each of 1"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lessons.rnn import RNN, ElmanNet, bptt, epochwise, tbptt
+from lessons.rnn import RNN, ElmanConfig, ElmanNet, bptt, epochwise, tbptt
 
 T, B = 30, 3
 
@@ -131,7 +131,7 @@ def test_epochs_start_anew():
 
 def test_elmans_own_gradient_is_that_of_one_step():
     torch.manual_seed(0)
-    net = ElmanNet(2, 4, 1)
+    net = ElmanNet(ElmanConfig(2, 4, 1))
     x = torch.randn(9, 3, 2)
     net(x)[0].square().sum().backward()
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_elmans_own_gradient_is_that_of_one_step():
 
 def test_the_whole_past_is_back_propagation():
     torch.manual_seed(0)
-    net = ElmanNet(2, 4, 1, truncate=None)
+    net = ElmanNet(ElmanConfig(2, 4, 1, truncate=None))
     x = torch.randn(9, 3, 2)
     net(x)[0].square().sum().backward()
     got = gradients(net)
@@ -169,7 +169,7 @@ LAYER = RNN(4, 3)
         (lambda x, y: bptt(LAYER, x[:, 0, 0], y, squares), r"\(T, B, …\)"),
         (lambda x, y: bptt(LAYER, x, y, squares, every=0), "every must be at least 1"),
         (lambda x, y: epochwise(LAYER, x, y, squares, 0, list), "length must be at least 1"),
-        (lambda x, y: ElmanNet(4)(x[0]), r"\(T, B, I\) with T > 0 and I = 4"),
+        (lambda x, y: ElmanNet(ElmanConfig(4))(x[0]), r"\(T, B, I\) with T > 0 and I = 4"),
     ],
 )
 def test_bad_input(call, words):

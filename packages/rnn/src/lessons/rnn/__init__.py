@@ -1,8 +1,10 @@
 """Recurrent networks: real-time recurrent learning (Williams and Zipser 1989), and more."""
 
 from .bptt import TruncatedBPTT, gradient, trajectory
+from .char import PRESETS as CHAR_PRESETS
 from .char import CharConfig, CharRNN
-from .elman import ElmanConfig, ElmanNet, JordanNet
+from .elman import PRESETS as ELMAN_PRESETS
+from .elman import ElmanConfig, ElmanNet, JordanConfig, JordanNet
 from .flow import (
     clip_grad,
     gradient_norms,
@@ -12,13 +14,15 @@ from .flow import (
     with_radius_,
 )
 from .fully_recurrent import PRESETS, FullyRecurrent, Sizes
-from .recurrence import Recurrence, recurrence, recurrence_reference
+from .recurrence import recurrence, recurrence_reference
 from .rnn import RNN, RNNCell
 from .rtrl import RTRL, sensitivities_reference
 from .through_time import bptt, epochwise, tbptt
 from .weights import as_tanh, from_torch, load, save, to_torch
 
 __all__ = [
+    "CHAR_PRESETS",
+    "ELMAN_PRESETS",
     "PRESETS",
     "RNN",
     "RTRL",
@@ -27,9 +31,9 @@ __all__ = [
     "ElmanConfig",
     "ElmanNet",
     "FullyRecurrent",
+    "JordanConfig",
     "JordanNet",
     "RNNCell",
-    "Recurrence",
     "Sizes",
     "TruncatedBPTT",
     "as_tanh",

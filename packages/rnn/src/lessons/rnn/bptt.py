@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .fully_recurrent import FullyRecurrent
+from .fully_recurrent import FullyRecurrent, Sizes
 
 
 def trajectory(
@@ -83,6 +83,8 @@ class TruncatedBPTT(FullyRecurrent):
         every: h′, after how many steps it does; those steps' errors go back together.
         options: bias, scale, y0, generator, device, dtype, as there.
 
+    The past is no part of the state dict: what is loaded or moved begins without one (`reset`).
+
     Raises:
         ValueError: as for `FullyRecurrent`, or h′ above h.
 
@@ -91,8 +93,8 @@ class TruncatedBPTT(FullyRecurrent):
 
     def __init__(
         self,
-        n_units: int,
-        n_inputs: int,
+        n_units: int | Sizes,
+        n_inputs: int | None = None,
         lr: float | Tensor = 1.0,
         teacher_forcing: bool = False,
         seeds: int = 1,

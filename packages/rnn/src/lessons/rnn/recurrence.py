@@ -26,15 +26,25 @@ def recurrence_reference(
         b_ih: (H,), or None.
         b_hh: (H,), or None.
         kind: one of `NONLINEARITIES`.
+
+    Raises:
+        ValueError: one bias without the other.
     """
-    outputs = []
+    bias, outputs = both(b_ih, b_hh), []
     for x_BI in x_TBI.unbind(0):
         s_BH = x_BI @ w_ih.T + h_BH @ w_hh.T
-        if b_ih is not None and b_hh is not None:
-            s_BH = s_BH + b_ih + b_hh
-        h_BH = ACTIVATE[kind](s_BH)
+        h_BH = ACTIVATE[kind](s_BH if bias is None else s_BH + bias)
         outputs.append(h_BH)
     return torch.stack(outputs)
+
+
+def both(b_ih: Tensor | None, b_hh: Tensor | None) -> Tensor | None:
+    """Return the sum of the two biases, None if there are none."""
+    if b_ih is None and b_hh is None:
+        return None
+    if b_ih is None or b_hh is None:
+        raise ValueError("b_ih and b_hh go together: give both, one of them zeros, or neither")
+    return b_ih + b_hh
 
 
 def unroll(x_TBI: Tensor, h_BH: Tensor, w_ih: Tensor, w_hh: Tensor, bias, kind: str) -> Tensor:
@@ -69,7 +79,7 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, h, w_ih, w_hh, b_ih, b_hh, kind, every):
         """Return h(1) … h(T)."""
-        bias = None if b_ih is None else b_ih + b_hh
+        bias = both(b_ih, b_hh)
         ctx.kind, ctx.every = kind, min(every or len(x), len(x))
         if not every:
             outputs = unroll(x, h, w_ih, w_hh, bias, kind)
@@ -95,7 +105,7 @@ class Recurrence(torch.autograd.Function):
                 found = iter(torch.autograd.grad(outputs, given, gradients, create_graph=True))
             return *(next(found) if n else None for n in ctx.needs_input_grad[:6]), None, None
         whole = ctx.every == len(x) and bool(kept)
-        bias = None if b_ih is None else b_ih + b_hh
+        bias = both(b_ih, b_hh)
         delta = gradients[0].clone(memory_format=torch.contiguous_format)
         dw_hh, later = torch.zeros_like(w_hh), None
         starts = [h] if whole else [h, *kept]
@@ -137,6 +147,10 @@ def recurrence(
         b_hh: (H,), or None.
         kind: one of `NONLINEARITIES`.
         every: keep the state at each so many steps only, and compute the others again.
+
+    Raises:
+        ValueError: one bias without the other; ``every`` where the readable way is gone with
+            gradients, which keeps all.
     """
     tensors = [v for v in (x_TBI, h_BH, w_ih, w_hh, b_ih, b_hh) if v is not None]
     plain = not (
@@ -145,8 +159,10 @@ def recurrence(
         or torch.autograd.forward_ad._current_level >= 0
     ) and all(type(v) in (Tensor, torch.nn.Parameter) and v.is_floating_point() for v in tensors)
     if not plain:
+        if every is not None and torch.is_grad_enabled():
+            where = "compiled or exported code, torch.func or forward-mode differentiation"
+            raise ValueError(f"every (checkpoint_every) is {every}: it does nothing in {where}")
         return recurrence_reference(x_TBI, h_BH, w_ih, w_hh, b_ih, b_hh, kind)
     if not torch.is_grad_enabled() or not any(v.requires_grad for v in tensors):
-        bias = None if b_ih is None or b_hh is None else b_ih + b_hh
-        return unroll(x_TBI, h_BH, w_ih, w_hh, bias, kind)
+        return unroll(x_TBI, h_BH, w_ih, w_hh, both(b_ih, b_hh), kind)
     return Recurrence.apply(x_TBI, h_BH, w_ih, w_hh, b_ih, b_hh, kind, every)

@@ -25,7 +25,9 @@ class RNN(nn.Module):
         nonlinearity: "tanh", "relu" or, what torch has not, "logistic".
         bias, batch_first, dropout, bidirectional, device, dtype: as `torch.nn.RNN` has them.
         checkpoint_every: keep the state at each so many steps, and compute those between again in
-            the backward pass; the square root of T keeps the least. By default all are kept.
+            the backward pass; the square root of T keeps the least. By default all are kept. Not in
+            compiled or exported code, nor under torch.func or forward-mode differentiation, where
+            a call with gradients raises a ValueError.
 
     Raises:
         ValueError: a size below 1, an unknown nonlinearity, a dropout that is no probability.
@@ -68,11 +70,11 @@ class RNN(nn.Module):
                     setattr(self, f"{name}_l{layer}{suffix}", weight)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all weights from ±1/√H, in torch's order: equal seeds give equal weights."""
         bound = 1 / math.sqrt(self.hidden_size)
         for weight in self.parameters():
-            nn.init.uniform_(weight, -bound, bound)
+            nn.init.uniform_(weight, -bound, bound, generator=generator)
 
     def flatten_parameters(self) -> None:
         """Do nothing: there is no other layout in memory. torch's layers have this method."""

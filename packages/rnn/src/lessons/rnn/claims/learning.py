@@ -76,7 +76,7 @@ def learn(
             for start in range(0, size, EVERY):
                 part = slice(start, start + EVERY)
                 pieces.append(net.run(x[part], d[part], trained))
-                net.apply()
+                net.update()
             y = torch.cat(pieces)
         else:
             y = net.run(x, d, trained)

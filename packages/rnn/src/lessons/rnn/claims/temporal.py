@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..elman import ElmanNet
+from ..elman import ElmanConfig, ElmanNet
 from ..lab.claim import Finding, demonstration
 from ..lab.figures import BLUE, RED
 from ..lab.run import Run
@@ -18,7 +18,7 @@ HORIZONS = {"one step": 1, "all steps": None}
 def predict(run: Run, hidden: int, horizon: str, seed: int, updates: int) -> list[float]:
     """Train a net to tell the next bit; return its squared error by place in the triple."""
     torch.manual_seed(seed)
-    net = ElmanNet(1, hidden, 1, truncate=HORIZONS[horizon])
+    net = ElmanNet(ElmanConfig(hidden_size=hidden, truncate=HORIZONS[horizon]))
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     generator = torch.Generator().manual_seed(seed)
     for _ in run.track(range(updates), f"temporal XOR, {hidden} hidden, {horizon}"):
