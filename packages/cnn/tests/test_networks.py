@@ -322,6 +322,20 @@ def test_compiled_and_in_mixed_precision_the_nets_are_the_same(make, size):
     assert torch.allclose(mixed.float(), net(x), rtol=0.05, atol=0.2)
 
 
+@pytest.mark.parametrize("gradient", [True, False])
+@pytest.mark.parametrize("layer", [MaxPool(), Subsample(6)], ids=["max", "sum"])
+def test_pools_are_exported_with_a_dynamic_batch_and_traced(layer, gradient):
+    dynamic = ({0: torch.export.Dim("batch", min=2, max=10_000)},)
+    x = randn(30, 6, 20, 20, dtype=torch.float)  # 72,000 numbers: not pooled as a few are
+    with torch.set_grad_enabled(gradient):
+        for given in (x[:3], x):
+            program = torch.export.export(layer, (given,), dynamic_shapes=dynamic, strict=False)
+            for batch in (x[:2], x):
+                torch.testing.assert_close(program.module()(batch), layer(batch))
+        traced = torch.fx.symbolic_trace(nn.Sequential(layer, nn.Flatten()))
+        torch.testing.assert_close(traced(x), layer(x).flatten(1))
+
+
 def test_channels_last_changes_nothing():
     x = randn(2, 1, 32, 32)
     for name in PRESETS:

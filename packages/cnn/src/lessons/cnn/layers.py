@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 
 class ScaledTanh(nn.Module):
@@ -48,10 +49,14 @@ def _pooled(x_BCHW: Tensor, pool: Callable, pair: Callable) -> Tensor:
     Raises:
         ValueError: an odd height or width.
     """
+    if isinstance(x_BCHW, Proxy):  # torch.fx traces: there are no numbers yet
+        return pool(x_BCHW)
     height, width = x_BCHW.shape[-2:]
     if height % 2 or width % 2:
         raise ValueError(f"x must have an even height and width, got {height} by {width}")
-    if x_BCHW.numel() < 50_000 or (torch.is_grad_enabled() and x_BCHW.requires_grad):
+    # What compiles or exports does not look at a size that may vary.
+    few = torch.compiler.is_compiling() or x_BCHW.numel() < 50_000
+    if few or (torch.is_grad_enabled() and x_BCHW.requires_grad):
         return pool(x_BCHW)
     rows = pair(x_BCHW[..., ::2, :], x_BCHW[..., 1::2, :])
     return pair(rows[..., ::2], rows[..., 1::2])
