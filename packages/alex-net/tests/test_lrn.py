@@ -45,6 +45,32 @@ def test_the_gradient_by_hand_is_that_of_finite_differences(groups, n, beta):
     assert torch.autograd.gradcheck(norm, (x,))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradients_of_gradients_and_forward_ones_are_right(groups):
+    x = activities(2, 8, 2, 3, scale=1).add(0.1).requires_grad_()
+    norm = LocalResponseNorm(5, 2.0, 0.2, 0.75, groups)
+    assert torch.autograd.gradgradcheck(norm, (x,))
+    (first,) = torch.autograd.grad(norm(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), x)  # what comes to `first` is constant
+    plain = torch.func.grad(lambda x: torch.func.grad(lambda x: norm(x).sum())(x).square().sum())
+    assert torch.allclose(second, plain(x.detach()), rtol=1e-9)
+    assert torch.autograd.gradcheck(norm, (x,), check_forward_ad=True, check_backward_ad=False)
+
+
+def test_it_is_mapped_exported_and_traced():
+    norm, x = LocalResponseNorm(groups=2), activities(5, 8, 3, 3)
+    each = torch.vmap(torch.func.grad(lambda x: norm(x[None]).square().sum()))(x)
+    leaf = x.clone().requires_grad_()
+    (whole,) = torch.autograd.grad(norm(leaf).square().sum(), leaf)
+    assert torch.allclose(each, whole, rtol=1e-9)
+    dynamic = ({0: torch.export.Dim("batch", min=2, max=10_000)},)
+    program = torch.export.export(norm, (x[:3],), dynamic_shapes=dynamic, strict=False)
+    many = activities(1000, 8, 3, 3)  # more than are normalized at a time
+    assert torch.allclose(program.module()(many), norm(many))
+    traced = torch.fx.symbolic_trace(torch.nn.Sequential(norm, torch.nn.Flatten()))
+    assert torch.equal(traced(x), norm(x).flatten(1))
+
+
 def test_the_gradient_by_hand_is_that_of_the_formula():
     x = activities(2, 12, 3, 3).requires_grad_()
     weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype)

@@ -11,10 +11,13 @@ from ``torch.nn.functional.local_response_norm`` give it ``alpha * n``.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
+from torch.fx import Proxy
 
 CACHED = 2**16  # numbers: 256 kB in single precision
 
@@ -66,6 +69,11 @@ def power(d: Tensor, beta: float) -> Tensor:
     return d**-beta
 
 
+def formula(x_BGCHW: Tensor, n: int, k: float, alpha: float, beta: float) -> Tensor:
+    """Return b, (B, G, C, H, W), by operations of torch's that know every transform."""
+    return x_BGCHW * power(divisor(x_BGCHW, n, k, alpha), beta)
+
+
 def parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield a few images of each tensor at a time.
 
@@ -109,6 +117,29 @@ class Normalize(torch.autograd.Function):
             others = sum_around((passed * x).div_(d), n).mul_(x)
             torch.add(passed, others, alpha=-2 * alpha * beta, out=result)
         return result_BGCHW, None, None, None, None
+
+
+class NormalizeAgain(Normalize):
+    """The same, whose gradient can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx, x_BGCHW, n, k, alpha, beta):
+        """Return b, (B, G, C, H, W)."""
+        ctx.all = n, k, alpha, beta
+        return Normalize.forward(ctx, x_BGCHW, n, k, alpha, beta)
+
+    @staticmethod
+    def backward(ctx, grad_BGCHW):
+        """Return the gradient by hand, or where that is to be differentiated through torch's own.
+
+        Marked as differentiable once it would be a constant where the gradient that comes is one.
+        """
+        if not torch.is_grad_enabled():
+            return Normalize.backward(ctx, grad_BGCHW)
+        x_BGCHW = ctx.saved_tensors[0]
+        y_BGCHW = formula(x_BGCHW, *ctx.all)
+        (dx_BGCHW,) = torch.autograd.grad(y_BGCHW, x_BGCHW, grad_BGCHW, create_graph=True)
+        return dx_BGCHW, None, None, None, None
 
 
 @torch.no_grad()
@@ -185,19 +216,24 @@ class LocalResponseNorm(nn.Module):
         Raises:
             ValueError: x has not four dimensions, or groups do not divide its maps.
         """
+        if isinstance(x_BCHW, Proxy):  # torch.fx traces: one node, as of torch's own layers
+            tracer: Any = x_BCHW.tracer
+            return tracer.create_proxy("call_module", tracer.path_of_module(self), (x_BCHW,), {})
         if x_BCHW.dim() != 4 or x_BCHW.shape[1] % self.groups:
             wanted = f"(N, C, H, W) with C divisible by groups ({self.groups})"
             raise ValueError(f"x must have shape {wanted}, got {tuple(x_BCHW.shape)}")
         dtype = x_BCHW.dtype
         single = x_BCHW.float() if dtype in (torch.float16, torch.bfloat16) else x_BCHW
         constants = (self.n, self.k, self.alpha, self.beta)
-        if torch.compiler.is_compiling():  # the compiler fuses the formula by itself
+        # A compiler fuses the formula by itself; what maps over cases (torch.func) and what
+        # differentiates forward know its operations.
+        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        if traced or forward_ad._current_level >= 0:
             x_BGCHW = single.unflatten(1, (self.groups, -1))
-            d_BGCHW = divisor(x_BGCHW, *constants[:3])
-            single = (x_BGCHW * power(d_BGCHW, self.beta)).flatten(1, 2)
+            single = formula(x_BGCHW, *constants).flatten(1, 2)
         elif torch.is_grad_enabled() and x_BCHW.requires_grad:
             x_BGCHW = single.unflatten(1, (self.groups, -1))
-            single = Normalize.apply(x_BGCHW, *constants).flatten(1, 2)
+            single = NormalizeAgain.apply(x_BGCHW, *constants).flatten(1, 2)
         else:
             if single is x_BCHW and not self.inplace:
                 single = single.clone()
