@@ -1,5 +1,7 @@
 """Layer norm and its later relatives: equations, gradients, where they run, bad input."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -249,6 +251,24 @@ def test_folding_moves_gain_and_bias_and_changes_nothing(bias):
     assert list(norm.parameters()) == []
     with pytest.raises(ValueError, match="reads 4"):
         fold_affine_(LayerNorm(6), nn.Linear(4, 4))
+
+
+@pytest.mark.parametrize("norm", [RMSNorm(6), RMSNorm(6, offset=1), LayerNorm(6), nn.LayerNorm(6)])
+@pytest.mark.parametrize("types", [(torch.float64, torch.bfloat16), (torch.float32, torch.float32)])
+def test_folding_keeps_types_what_is_frozen_and_what_shares_the_weight(norm, types):
+    norm, linear = copy.deepcopy(norm).to(types[0]), nn.Linear(6, 4).to(types[1])
+    for parameter in norm.parameters():
+        nn.init.uniform_(parameter, 0.5, 1.5)
+    linear.bias.requires_grad_(False)
+    embedding = linear.weight  # as in a language model
+    before, x = embedding.detach().clone(), normal(5, 6, dtype=types[0])
+    want = linear(norm(x).to(types[1])).detach()
+    fold_affine_(norm, linear)
+    near = 0.05 if torch.bfloat16 in types else 1e-5
+    torch.testing.assert_close(linear(norm(x).to(types[1])).detach(), want, rtol=near, atol=near)
+    assert list(norm.parameters()) == []
+    assert torch.equal(embedding, before)
+    assert (linear.weight.requires_grad, linear.bias.requires_grad) == (True, False)
 
 
 def test_gemmas_rms_norm_counts_its_gain_from_one():

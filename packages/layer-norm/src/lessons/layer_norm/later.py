@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from .norm import LayerNorm, layer_norm
+from .rms import RMSNorm
 
 
 class GroupNorm(nn.Module):
@@ -90,7 +91,7 @@ class AdaptiveLayerNorm(nn.Module):
 
 
 @torch.no_grad()
-def fold_affine_(norm: LayerNorm, linear: nn.Linear) -> None:
+def fold_affine_(norm: LayerNorm | RMSNorm, linear: nn.Linear) -> None:
     """Move a norm's gains and biases into the linear layer that alone reads its output.
 
     ``linear(norm(x))`` stays the same, since W(g ⊙ x̂ + b) + c = (W diag(g)) x̂ + (W b + c); the norm
@@ -98,17 +99,27 @@ def fold_affine_(norm: LayerNorm, linear: nn.Linear) -> None:
 
     Args:
         norm: over the last dimension; afterwards without weight and bias.
-        linear: changed in place; given a bias if it had none and the norm had.
+        linear: gets new parameters, of its own type: what shares its old weight, as an embedding
+            does in a language model, keeps that. Given a bias if it had none and the norm had.
+
+    Raises:
+        ValueError: the norm is over other numbers than the layer reads.
     """
     if norm.normalized_shape != (linear.in_features,):
         raise ValueError(
             f"the norm is over {norm.normalized_shape}, but linear reads {linear.in_features}"
         )
-    if norm.bias is not None:
-        moved = linear.weight @ norm.bias
-        moved = moved if linear.bias is None else moved + linear.bias
-        linear.bias = nn.Parameter(moved)
-    if norm.weight is not None:
-        linear.weight.mul_(norm.weight)
-    norm.weight = norm.bias = None
+    weight, bias, gain = linear.weight, linear.bias, norm.weight
+    shift: Tensor | None = getattr(norm, "bias", None)  # RMSNorm has none
+    kind = torch.promote_types(weight.dtype, torch.float32)  # a half would be rounded twice
+    if shift is not None:
+        moved = weight.to(kind) @ shift.to(kind)
+        moved = moved if bias is None else moved + bias.to(kind)
+        wanted = weight.requires_grad if bias is None else bias.requires_grad
+        linear.bias = nn.Parameter(moved.to(weight.dtype), wanted)
+        setattr(norm, "bias", None)  # noqa: B010
+    if gain is not None:
+        scaled = weight.to(kind) * (gain.to(kind) + getattr(norm, "offset", 0.0))
+        linear.weight = nn.Parameter(scaled.to(weight.dtype), weight.requires_grad)
+        norm.weight = None
     norm.elementwise_affine = False
