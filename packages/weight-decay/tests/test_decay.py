@@ -61,6 +61,18 @@ def test_the_penalty_compiles_whole_and_lives_on_meta():
     assert l2_penalty([torch.empty(3, device="meta")], 0.5).shape == ()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_compiled_penalty_is_differentiated_forward_in_its_own_type(dtype):
+    def change(w, dw):
+        return torch.func.jvp(lambda w: l2_penalty([w, 2 * w], 0.5), (w,), (dw,))
+
+    w = torch.ones(3, dtype=dtype)
+    for call in (change, torch.compile(change, fullgraph=True, backend="eager")):
+        value, slope = call(w, 2 * w)
+        assert (value.dtype, slope.dtype) == (dtype, dtype)
+        assert (value.item(), slope.item()) == (3.75, 15)
+
+
 def test_a_step_of_decay_is_a_step_down_the_penalty():
     # Eqs 1 and 2 for a loss without gradient.
     w = noise(10).requires_grad_()

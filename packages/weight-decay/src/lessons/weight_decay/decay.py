@@ -84,9 +84,12 @@ def l2_penalty(params: Iterable[Tensor], lam: float, fast: bool = True) -> Tenso
     params = floating(params)
     if not params:
         raise ValueError("params must hold at least one tensor, got none")
+    if fast and torch.compiler.is_compiling():
+        value = L2Penalty.apply(lam, *params)
+        # There a forward derivative of a single number is float64; casts to it and back undo that.
+        return value if value.device.type == "mps" else value.double().to(params[0].dtype)
     if fast:
-        function = L2Penalty if torch.compiler.is_compiling() else L2PenaltyJvp
-        return function.apply(lam, *params)
+        return L2PenaltyJvp.apply(lam, *params)
     return 0.5 * lam * torch.stack([(param**2).sum() for param in params]).sum()
 
 
