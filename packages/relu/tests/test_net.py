@@ -161,6 +161,15 @@ def test_dead_units_are_off_on_every_input():
     assert dead_units(net, normal(60, 5).split(20))["1"] == int((~on).sum())
 
 
+def test_a_generator_decides_the_weights_of_a_preset():
+    nets = [
+        DeepRectifierNet.from_preset("norb", torch.Generator().manual_seed(3), widths=(5, 4, 2))
+        for _ in range(2)
+    ]
+    assert all(torch.equal(*pair) for pair in zip(*(net.parameters() for net in nets)))
+    assert not torch.equal(nets[0][0].weight, make((5, 4, 2), seed=4)[0].weight)
+
+
 def test_the_expected_rating_lies_between_one_and_five_stars():
     assert expected_rating(torch.zeros(2, 5)).tolist() == pytest.approx([3, 3])
     sure = torch.tensor([[0.0, 0, 0, 0, 50]])

@@ -62,15 +62,22 @@ class DeepRectifierNet(nn.Sequential):
             self.append(linear)
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "DeepRectifierNet":
-        """Build a network of the paper; ``changes`` are fields of its config.
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "DeepRectifierNet":
+        """Build a network of the paper, with random weights.
+
+        Args:
+            name: a key of `PRESETS`.
+            generator: randomness of the first weights; None: torch's own.
+            changes: fields of `DeepRectifierNetConfig` to set otherwise.
 
         Raises:
             ValueError: there is no such preset.
         """
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        return cls(dataclasses.replace(PRESETS[name], **changes))
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator)
 
     def __getitem__(self, idx):
         """Return a layer, or several as a plain ``nn.Sequential``."""
