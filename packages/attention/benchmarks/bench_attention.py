@@ -57,7 +57,7 @@ class Plain(nn.Module):
     def loss(self, src, length, tgt):
         del length  # all of one length
         words, directions = self.source(src), []
-        for k, (inputs, gates, state) in enumerate(self.cells):
+        for k, (inputs, gates, state) in enumerate(self.cells):  # type: ignore
             order = range(src.shape[1]) if k == 0 else reversed(range(src.shape[1]))
             s, states = words.new_zeros(len(src), state.in_features), {}
             whole = None if self.step_by_step else inputs(words)

@@ -163,8 +163,9 @@ class RNNsearch(nn.Module):
         m = memory
         if not usual or not fast(x_TBG, m.annotations, u.weight_gates):
             return self.unroll_reference(memory, x_TBG)
+        query_AH = a.query.weight  # type: ignore
         return SearchScan.apply(
-            x_TBG, m.keys, m.annotations, m.mask, m.start, a.query.weight, a.energy,
+            x_TBG, m.keys, m.annotations, m.mask, m.start, query_AH, a.energy,
             u.weight_gates, u.weight_state, u.weight_context,
         )  # fmt: skip
 
@@ -303,7 +304,7 @@ class RNNencdec(RNNsearch):
     def unroll(self, memory: Memory, x_TBG: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return s_1 … s_T and c_1 … c_T: what the vector gives is added to all steps at once."""
         u, vector_BC = self.unit, memory.keys[:, 0]
-        x_TBG = x_TBG + F.linear(vector_BC, u.weight_context)  # type: ignore[arg-type]
+        x_TBG = x_TBG + F.linear(vector_BC, u.weight_context)  # type: ignore
         if u.reset == "before" and fast(x_TBG, u.weight_gates):
             states_TBH = GatedScan.apply(
                 x_TBG[None], memory.start[None], u.weight_gates[None], u.weight_state[None]

@@ -199,7 +199,7 @@ def to_torch_gru(unit: GatedUnit) -> dict[str, Tensor]:
     z, r, n = unit.weight_input.detach().chunk(3)
     uz, ur = unit.weight_gates.detach().chunk(2)
     bz, br, bn = unit.bias.detach().chunk(3)
-    inside = unit.bias_state.detach()  # type: ignore[union-attr]
+    inside = unit.bias_state.detach()  # type: ignore
     return {
         "weight_ih_l0": torch.cat([r, -z, n]),
         "weight_hh_l0": torch.cat([ur, -uz, unit.weight_state.detach()]),

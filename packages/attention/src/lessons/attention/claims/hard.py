@@ -25,7 +25,8 @@ class HardSearch(RNNsearch):
 
     def look(self, s_BKH: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return the annotations looked at, and weights of 0 and 1."""
-        _, soft = super().look(s_BKH, memory)
+        m = memory
+        _, soft = self.attention(s_BKH, m.annotations, m.mask, m.keys)
         hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
         weights = hard + soft - soft.detach()
         return weights @ memory.annotations, weights
@@ -35,10 +36,10 @@ class HardSearch(RNNsearch):
         return self.unroll_reference(memory, x_TBG)
 
 
-def harden(net: RNNsearch) -> HardSearch:
+def harden(net: RNNsearch) -> RNNsearch:
     """Return a net with the same weights, the very same tensors, that looks hard."""
     net.__class__ = HardSearch
-    return net  # type: ignore[return-value]
+    return net
 
 
 def soft_and_hard(run: Run, seed: int, rate: float, end: int) -> dict[str, Any]:

@@ -124,10 +124,14 @@ def _changes(what: str) -> dict[str, Any]:
 
 
 def lessons(
-    run: Run, what: str = "appendix", short: bool = False, count: int | None = None
+    run: Run,
+    what: str = "appendix",
+    short: bool = False,
+    count: int | None = None,
+    steps: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return what nets have learned, by seed."""
-    steps = run.pick(test=3, default=700, full=1500)
+    steps = run.pick(test=3, default=700, full=1500) if steps is None else steps
     count = run.pick(test=2, default=2, full=5) if count is None else count
     return [
         run.trial(learn_language, seed=seed, steps=steps, short=short, what=what)
