@@ -5,6 +5,7 @@ python packages/attention/benchmarks/bench_attention.py [--threads 1] [--rounds 
 
 import argparse
 import time
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +22,10 @@ torch.set_num_threads(args.threads)
 torch.manual_seed(0)
 
 BATCH, LENGTH, BEAM = (4, 5, 3) if args.small else (64, 20, 5)
-SIZES = {"embedding_size": 64, "encoder_size": 128, "decoder_size": 128, "alignment_size": 128,
-         "maxout_size": 64}  # fmt: skip
+SIZES: dict[str, Any] = {
+    "embedding_size": 64, "encoder_size": 128, "decoder_size": 128, "alignment_size": 128,
+    "maxout_size": 64,
+}  # fmt: skip
 if args.small:
     SIZES = dict.fromkeys(SIZES, 8)
 VOCABULARY = 50 if args.small else 4000
@@ -128,7 +131,7 @@ compare(
     },
 )
 few, ours = src[: max(BATCH // 8, 1)], ours.eval()
-options = {"beam": BEAM, "min_len": LENGTH, "max_len": LENGTH + 1}
+options: dict[str, Any] = {"beam": BEAM, "min_len": LENGTH, "max_len": LENGTH + 1}
 compare(
     f"Beam search, {BEAM} beams, {len(few)} sentences, {LENGTH + 1} words",
     {
