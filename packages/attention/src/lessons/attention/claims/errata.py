@@ -83,7 +83,7 @@ def three_readings(run: Run) -> Finding:
     "A.2.2",
     "Fixing c_i alone does not make it the RNN Encoder–Decoder.",
     quotes="Note that the model becomes RNN Encoder–Decoder (Cho et al., 2014a), if we fix ci to "
-    "→hTx .",
+    "→h_Tx.",
     asks="RNNsearch with all weight on the last word and nothing of the backward states in the "
     "context, against RNNencdec of the same weights. In Cho et al. (2014a, A.1) the vector is "
     "tanh(V h_N), s_0 is made of it, and the reset gate scales U′h′ + Cc together.",
