@@ -51,8 +51,6 @@ def skip_gram_step(
     lr: float,
     shift_V: Tensor | None = None,
     cap: float | None = None,
-    skip: bool = False,
-    tally_2: Tensor | None = None,
 ) -> None:
     """Take one step of skip-gram with negative sampling or noise contrastive estimation, in place.
 
@@ -67,8 +65,6 @@ def skip_gram_step(
         lr: step size.
         shift_V: log(k Pₙ(w)), for noise contrastive estimation; None is negative sampling.
         cap: see `add`.
-        skip: a noise word counts for no pair whose target it is, as in the released code.
-        tally_2: see `add`.
 
     Source: 2013b, eq. 4 and §2.2.
     """
@@ -78,11 +74,7 @@ def skip_gram_step(
     weight_BSR = band_BST.new_empty(*input_BS.shape, T + K, dtype=input_VD.dtype)
     weight_BSR[..., :T] = band_BST
     pairs_BS = weight_BSR[..., :T].sum(2)
-    weight_BSR[..., T:] = pairs_BS[..., None]
-    if skip:
-        same_BTK = (target_BT[:, :, None] == noise_BK[:, None, :]).to(input_VD.dtype)
-        weight_BSR[..., T:] -= torch.bmm(weight_BSR[..., :T], same_BTK)
-    weight_BSR[..., T:] *= negative / K
+    weight_BSR[..., T:] = pairs_BS[..., None] * (negative / K)
     score_BSR = torch.bmm(input_BSD, output_BRD.transpose(1, 2))
     if shift_V is not None:
         score_BSR -= shift_V[output_BR][:, None, :]
@@ -92,8 +84,8 @@ def skip_gram_step(
     step_BSR.mul_(weight_BSR).mul_(lr)
     delta_BSD = torch.bmm(step_BSR, output_BRD)
     delta_BRD = torch.bmm(step_BSR.transpose(1, 2), input_BSD)
-    add(input_VD, input_BS, delta_BSD, weight_BSR.sum(2), cap, tally_2)
-    add(output_VD, output_BR, delta_BRD, weight_BSR.sum(1), cap, tally_2)
+    add(input_VD, input_BS, delta_BSD, pairs_BS * (1 + negative), cap)
+    add(output_VD, output_BR, delta_BRD, weight_BSR.sum(1), cap)
 
 
 def outputs_step(
@@ -109,7 +101,6 @@ def outputs_step(
     cbow_mean: bool = True,
     shift_V: Tensor | None = None,
     cap: float | None = None,
-    tally_2: Tensor | None = None,
 ) -> None:
     """Take one step where each word has outputs of its own: a path, or noise words; in place.
 
@@ -126,7 +117,6 @@ def outputs_step(
         cbow_mean: whether a mean.
         shift_V: as for `skip_gram_step`.
         cap: see `add`.
-        tally_2: see `add`.
 
     Source: 2013b, eqs. 3 and 4; 2013a, §3.1.
     """
@@ -150,8 +140,8 @@ def outputs_step(
     if cbow:  # each word of the context gets the whole step, as in the released code
         delta_NHD = context_NC[:, :, None] * delta_NHD
     times_NC = context_NC * weight_NL.sum(1, keepdim=True).to(context_NC)
-    add(input_VD, input_NC, delta_NHD, times_NC, cap, tally_2)
-    add(output_VD, row_NL, delta_NLD, weight_NHL.sum(1), cap, tally_2)
+    add(input_VD, input_NC, delta_NHD, times_NC, cap)
+    add(output_VD, row_NL, delta_NLD, weight_NHL.sum(1), cap)
 
 
 def softmax_step(
@@ -187,19 +177,13 @@ def softmax_step(
 
 
 def add(
-    table_VD: Tensor,
-    row: Tensor,
-    delta: Tensor,
-    times: Tensor,
-    cap: float | None = None,
-    tally_2: Tensor | None = None,
+    table_VD: Tensor, row: Tensor, delta: Tensor, times: Tensor, cap: float | None = None
 ) -> None:
     """Add steps to rows of a table, in place.
 
     One word after another would step a frequent row many times, each step seeing the last. Here
     the steps are summed, and a sum of too many overshoots. So a row that ``times`` says is stepped
-    more than ``cap`` times in all has its sum divided by times/cap. Updates should be so small
-    that this is rare: a rate means what it says only where nothing is divided.
+    more than ``cap`` times in all has its sum divided by times/cap.
 
     Args:
         table_VD: changed.
@@ -207,13 +191,9 @@ def add(
         delta: the steps, of that shape and D.
         times: how many pairs each step stands for, made-up ones included, of that shape.
         cap: None divides nothing.
-        tally_2: to it are added how many steps were divided, and how many there were.
     """
     row, delta = row.flatten(), delta.flatten(0, -2)
     if cap is not None:
-        times = times.flatten()
-        total = table_VD.new_zeros(len(table_VD)).index_add_(0, row, times)[row]
-        delta *= (cap / total).clamp(max=1)[:, None]
-        if tally_2 is not None:
-            tally_2 += torch.stack([times @ (total > cap).to(times), times.sum()])
+        total_V = table_VD.new_zeros(len(table_VD)).index_add_(0, row, times.flatten())
+        delta *= (cap / total_V[row]).clamp(max=1)[:, None]
     table_VD.index_add_(0, row, delta)

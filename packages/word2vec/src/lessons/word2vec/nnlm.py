@@ -35,12 +35,6 @@ class NNLMConfig:
                 raise ValueError(f"{field.name} must be at least {least}, got {got}")
 
 
-PRESETS = {
-    # 2013a, §4.3 and Table 3: history of 8, 640 dimensions, 640 hidden units, 82K words.
-    "table-3": NNLMConfig(82_000),
-}
-
-
 class NNLM(nn.Module):
     """Feedforward language model with a Huffman tree at its output.
 
@@ -69,20 +63,6 @@ class NNLM(nn.Module):
                 self.hidden.weight.uniform_(-bound, bound, generator=generator)
                 self.hidden.bias.zero_()
                 self.output.weight.zero_()
-
-    @classmethod
-    def from_preset(cls, name: str, generator: torch.Generator | None = None, **changes) -> "NNLM":
-        """Return the model of one of `PRESETS`.
-
-        Args:
-            name: of the preset.
-            generator: of the first weights.
-            changes: fields of the config to replace; ``device`` and ``dtype`` too.
-        """
-        if name not in PRESETS:
-            raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
-        like = {key: changes.pop(key) for key in ("device", "dtype") if key in changes}
-        return cls(dataclasses.replace(PRESETS[name], **changes), generator, **like)
 
     def forward(self, history_BN: Tensor) -> Tensor:
         """Return the hidden units after a history, the oldest word first: (B, N) → (B, H)."""

@@ -15,44 +15,28 @@ from .vocabulary import Tree, Vocab
 
 CHUNK = 2**16  # words that are prepared at once
 SHARED = 32  # noise words of a run of 16
-LIMIT = 16.0  # what the rates of a row's steps may add up to in one update; see `fast.add`
+LIMIT = 2.0  # what the rates of a row's steps may add up to in one update; see `fast.add`
 AT_ONCE = 1024  # words of an update, at most
-OFTEN = 3  # how often the most frequent word may occur in an update, about
+OFTEN = 16  # how often the most frequent word may occur in an update, about
 
 
 class Word2Vec:
     """Word vectors from sentences.
 
     Args:
-        config: settings; None is the default. (Sentences, which gensim has here, go to `fit`.)
+        config: settings; None is the default.
         changes: fields of the config to replace.
 
     ``Word2Vec(vector_size=50).fit(sentences).wv.most_similar("king")``
     """
 
     def __init__(self, config: Word2VecConfig | None = None, **changes) -> None:
-        if config is not None and not isinstance(config, Word2VecConfig):
-            what = f"config must be a Word2VecConfig, got {type(config).__name__}"
-            raise TypeError(f"{what}: sentences go to fit, as in Word2Vec(window=5).fit(sentences)")
-        fields = [field.name for field in dataclasses.fields(Word2VecConfig)]
-        if wrong := [name for name in changes if name not in fields]:
-            raise TypeError(f"{wrong[0]} is no setting: there are {', '.join(fields)}")
         self.config = dataclasses.replace(config or Word2VecConfig(), **changes)
         self.vocab: Vocab | None = None
 
     @classmethod
-    def from_preset(
-        cls, name: str, generator: torch.Generator | None = None, **changes
-    ) -> "Word2Vec":
-        """Return the training of one of `PRESETS`.
-
-        Args:
-            name: of the preset.
-            generator: draws the seed, if one is given.
-            changes: fields of the config to replace.
-        """
-        if generator is not None:
-            changes["seed"] = int(torch.randint(2**31, (), generator=generator))
+    def from_preset(cls, name: str, **changes) -> "Word2Vec":
+        """Return the training of one of `PRESETS`; ``changes`` replace fields of its config."""
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
         return cls(PRESETS[name], **changes)
@@ -142,8 +126,6 @@ class Word2Vec:
         self.cumulative_V = noise_V.cumsum(0)
         self.shift_V = (c.negative * noise_V).log().float().to(device) if c.loss == "nce" else None
         self.trained = self.pairs = 0  # words that were not skipped, and pairs of them
-        self.tally_2 = torch.zeros(2, device=device)  # a chunk's; see `fast.add`
-        self.divided = self.steps = 0.0
         read, total = 0, c.epochs * len(ids)
         for epoch in range(c.epochs):
             starts = range(0, len(ids), CHUNK)
@@ -161,9 +143,6 @@ class Word2Vec:
                 ]
                 self.trained += len(word_N)
                 self._chunk(word_N, sentence_N, alpha, generator)
-                divided, steps = self.tally_2.tolist()
-                self.divided, self.steps = self.divided + divided, self.steps + steps
-                self.tally_2.zero_()
                 read = after
                 if not torch.isfinite(self.net.input.weight.sum()):
                     raise RuntimeError(
@@ -177,11 +156,6 @@ class Word2Vec:
         if self.vocab is None:
             raise RuntimeError("there are no vectors yet: call build_vocab, or fit")
         return KeyedVectors(self.vocab.words, self.net.input.weight, self.vocab.counts)
-
-    @property
-    def damped(self) -> float:
-        """Return the share of steps whose row was scaled down in its update (``limit``)."""
-        return self.divided / max(1.0, self.steps)
 
     limit: float | None = LIMIT
     shared = SHARED
@@ -211,43 +185,28 @@ class Word2Vec:
             torch.nn.functional.pad(x, (c.window, c.window + -len(x) % run), value=fill).to(device)
             for x, fill in ((word_N, 0), (sentence_N, -1), (reach_N, 0))
         )
-        text = word_N, sentence_N, reach_N
-        if c.sg and c.losses in (("neg",), ("nce",)):
-            self._runs(*text, alpha, generator)
-            return
         n = len(word_N) - 2 * c.window
         for start in range(0, n, step):
             part = slice(start, min(start + step, n) + 2 * c.window)
             lr = alpha[0] + (alpha[1] - alpha[0]) * start / n
-            self._step(*(x[part] for x in text), lr, generator)
-
-    def _cap(self, lr: float) -> float | None:
-        """Return how often a row may be stepped in an update."""
-        return self.limit / lr if self.limit and lr > 0 else None
-
-    def _runs(self, word: Tensor, sentence: Tensor, reach: Tensor, alpha, generator) -> None:
-        """Take the steps of skip-gram with noise on some words with ``window`` more at each end."""
-        c, w = self.config, self.config.window
-        middle, step = slice(w, len(word) - w), self.at_once // fast.RUN
-        input_BS = fast.runs_of(word, w)
-        target_BT, reach_BT = (x[middle].view(-1, fast.RUN) for x in (word, reach))
-        band_BST = fast.band(reach_BT, fast.runs_of(sentence, w), w)
-        noise_BK = self._noise((len(target_BT), self.shared), generator).to(word.device)
-        self.pairs += int(band_BST.sum())
-        for start in range(0, len(target_BT), step):
-            part = slice(start, start + step)
-            lr = alpha[0] + (alpha[1] - alpha[0]) * start / len(target_BT)
-            fast.skip_gram_step(
-                self.net.input.weight, self.net.output.weight, input_BS[part], target_BT[part],
-                noise_BK[part], band_BST[part], c.negative, lr, self.shift_V, self._cap(lr),
-                skip=c.loss != "nce", tally_2=self.tally_2,
-            )  # fmt: skip
+            self._step(word_N[part], sentence_N[part], reach_N[part], lr, generator)
 
     def _step(self, word: Tensor, sentence: Tensor, reach: Tensor, lr: float, generator) -> None:
         """Take one step on some words with ``window`` more at each end."""
         c, w = self.config, self.config.window
         words_VD, outputs_VD = self.net.input.weight, self.net.output.weight
-        cap, middle = self._cap(lr), slice(w, len(word) - w)
+        cap = self.limit / lr if self.limit and lr > 0 else None
+        middle = slice(w, len(word) - w)
+        if c.sg and c.losses in (("neg",), ("nce",)):
+            target_BT, reach_BT = (x[middle].view(-1, fast.RUN) for x in (word, reach))
+            band_BST = fast.band(reach_BT, fast.runs_of(sentence, w), w)
+            noise_BK = self._noise((len(target_BT), self.shared), generator).to(word.device)
+            fast.skip_gram_step(
+                words_VD, outputs_VD, fast.runs_of(word, w), target_BT, noise_BK, band_BST,
+                c.negative, lr, self.shift_V, cap,
+            )  # fmt: skip
+            self.pairs += int(band_BST.sum())
+            return
         input_NC, target_N = word.unfold(0, 2 * w + 1, 1), word[middle]
         offset_C = torch.arange(-w, w + 1, device=word.device).abs()
         context_NC = (offset_C <= reach[middle, None]) & (offset_C > 0)
@@ -261,7 +220,7 @@ class Word2Vec:
             row_NL, code_NL, weight_NL = (part[target_N] for part in self.tree)
             fast.outputs_step(
                 words_VD, self.nodes, input_NC, context_NC, row_NL, 1 - code_NL, weight_NL, lr,
-                cap=cap, tally_2=self.tally_2, **how,
+                cap=cap, **how,
             )  # fmt: skip
         if {"neg", "nce"} & set(c.losses):
             noise_NK = self._noise((len(target_N), c.negative), generator).to(word.device)
@@ -273,7 +232,7 @@ class Word2Vec:
                 weight_NL[:, 1:] = noise_NK != target_N[:, None]
             fast.outputs_step(
                 words_VD, outputs_VD, input_NC, context_NC, row_NL, label_NL, weight_NL, lr,
-                shift_V=self.shift_V, cap=cap, tally_2=self.tally_2, **how,
+                shift_V=self.shift_V, cap=cap, **how,
             )  # fmt: skip
 
     def _noise(self, shape: tuple[int, ...], generator) -> Tensor:
