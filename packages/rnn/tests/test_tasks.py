@@ -1,9 +1,12 @@
 """The tasks say what the paper says, and pieces of a stream fit together."""
 
 import itertools
+import random
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import linprog
 
 from lessons.rnn.tasks import (
     Nonmatch,
@@ -13,7 +16,7 @@ from lessons.rnn.tasks import (
     Sinusoid,
     temporal_xor,
 )
-from lessons.rnn.turing import SYMBOLS, Machine, Parentheses, balanced
+from lessons.rnn.turing import SYMBOLS, Machine, Parentheses, balanced, moves, random_tape
 
 S = 3
 
@@ -105,17 +108,79 @@ def test_the_machines_moves_by_hand():
     ]  # fmt: skip
 
 
+def reached():
+    """What the controller does in each pair of a state and a symbol that it ever meets."""
+    done = {}
+    for length in range(7):
+        for letters in itertools.product("()", repeat=length):
+            machine = Machine("".join(letters))
+            while machine.verdict is None:
+                state = machine.state
+                symbol, actions = machine.step()
+                done[state, SYMBOLS.index(symbol)] = actions
+    return done
+
+
+def test_no_action_is_asked_before_a_net_can_have_it():
+    # One step after the symbol a net input is g(past) + v(symbol): what is due then has to be a
+    # threshold of such a sum. To reject is none; so actions are due after two steps or more.
+    done = reached()
+    assert len(done) == 10
+    points = np.zeros((len(done), 3 + len(SYMBOLS) + 1))
+    for row, (state, symbol) in zip(points, done):
+        row[[state, 3 + symbol, -1]] = 1
+    possible = []
+    for action in range(4):
+        sign = np.array([2 * actions[action] - 1 for actions in done.values()])
+        found = linprog(
+            np.zeros(points.shape[1]), -sign[:, None] * points, -np.ones(len(sign)),
+            bounds=(-1e3, 1e3),
+        )  # fmt: skip
+        possible.append({0: True, 2: False}[found.status])
+    assert possible == [True, True, True, False]
+    assert Parentheses(1).delay >= 2
+    # With a hidden unit for each pair every action is one: two layers do.
+    hidden = np.eye(len(done))
+    wanted = np.array(list(done.values()))
+    assert ((hidden @ wanted > 0.5) == (wanted > 0.5)).all()
+
+
 def test_tapes_follow_one_another():
     stream = Parentheses(S, seed=1)
     x, d = pieces(stream, 500, 1, 500)
     assert torch.equal(x.sum(2), torch.ones(1001, S))
+    again, same = Parentheses(S, seed=1).draw(1001)
+    assert torch.equal(again, x)
+    assert torch.equal(same, d)
+    sooner = Parentheses(S, seed=1, delay=1).draw(1001)
+    assert torch.equal(sooner[0], x)
+    assert torch.equal(sooner[1][:-1], d[1:])
+    assert not d[0].any()
+    d = sooner[1]
     ends = d[..., 2:].sum(2)
     assert set(ends.flatten().tolist()) == {0.0, 1.0}
-    accepted = d[..., 2].sum() / ends.sum()
-    assert 0.4 < accepted < 0.8  # half are balanced, and so may be some of the others
     assert (x[..., SYMBOLS.index("#")] >= d[..., 2]).all(), "accepted at the left end"
-    again, _ = Parentheses(S, seed=1).draw(1001)
-    assert torch.equal(again, x)
+    for s in range(S):  # tape by tape, as the machine goes
+        stops = (ends[:, s].nonzero().flatten() + 1).tolist()
+        for start, stop in itertools.pairwise([0, *stops]):
+            symbols = x[start:stop, s].argmax(1).tolist()
+            states, state = [], 0
+            for symbol in symbols:
+                states.append(reached()[state, symbol])
+                state = {(0, 1): 1, (0, 4): 2, (1, 0): 0}.get((state, symbol), state)
+            assert [tuple(map(int, row)) for row in d[start:stop, s].tolist()] == states
+
+
+def test_half_of_the_tapes_are_balanced():
+    dice, n = random.Random(0), 20_000
+    tapes = [random_tape(3.0, dice) for _ in range(n)]
+    good = [tape for tape in tapes if balanced(tape)]
+    assert abs(len(good) / n - 0.5) < 5 * (0.25 / n) ** 0.5
+    assert abs(good.count("") / len(good) - 0.25) < 0.02
+    assert abs(sum(map(len, good)) / len(good) / 2 - 3) < 0.15
+    bad = [tape for tape in tapes if not balanced(tape)]
+    assert min(map(len, bad)) == 2
+    assert moves("()")[0] == [SYMBOLS.index(s) for s in "()(X$XX#"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +191,11 @@ def test_tapes_follow_one_another():
         (lambda: Oscillation("012", S), "'012'"),
         (lambda: Sinusoid(S, period=1), "got 1 and 0.4"),
         (lambda: Machine("(a)"), "'\\(a\\)'"),
-        (lambda: Parentheses(S, pairs=0.0), "above 0, got 0.0"),
+        (
+            lambda: Parentheses(S, pairs=0.0),
+            "pairs must be above 0, .* got 0.0 and 2",
+        ),
+        (lambda: Parentheses(S, delay=0), "got 3.0 and 0"),
     ],
 )
 def test_bad_input(call, words):

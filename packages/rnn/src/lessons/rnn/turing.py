@@ -8,12 +8,16 @@ out, run left to the first "(", cross it out, and so on; at the right end look w
     check      X → left           ( → reject                        # → accept
 """
 
+import functools
+import random
+
 import torch
 from torch import Tensor
 
 SYMBOLS = "()X#$"  # the last two mark the ends of the tape
 SEEK_RIGHT, SEEK_LEFT, CHECK = range(3)
 ACTIONS = ("move right", "write X", "accept", "reject")
+Actions = tuple[int, int, int, int]
 
 
 class Machine:
@@ -33,7 +37,7 @@ class Machine:
         self.tape, self.head, self.state = [*"#", *text, *"$"], 1, SEEK_RIGHT
         self.verdict: bool | None = None
 
-    def step(self) -> tuple[str, tuple[int, int, int, int]]:
+    def step(self) -> tuple[str, Actions]:
         """Make one move; return the symbol that was read, and what was done (`ACTIONS`)."""
         symbol, state = self.tape[self.head], self.state
         right = write = 0
@@ -53,6 +57,16 @@ class Machine:
         return symbol, (right, write, int(self.verdict is True), int(self.verdict is False))
 
 
+def moves(text: str) -> tuple[list[int], list[Actions]]:
+    """Return all that a machine reads on a tape, by place in `SYMBOLS`, and does."""
+    machine, seen, done = Machine(text), [], []
+    while machine.verdict is None:
+        symbol, actions = machine.step()
+        seen.append(SYMBOLS.index(symbol))
+        done.append(actions)
+    return seen, done
+
+
 def balanced(text: str) -> bool:
     """Return whether parentheses are balanced."""
     depth = 0
@@ -63,66 +77,93 @@ def balanced(text: str) -> bool:
     return depth == 0
 
 
+def matched(pairs: int, dice: random.Random) -> str:
+    """Return so many pairs of parentheses, balanced."""
+    letters, depth = [], 0
+    for left in range(2 * pairs, 0, -1):
+        up = depth == 0 or (depth < left and dice.random() < 0.5)
+        letters.append("(" if up else ")")
+        depth += 1 if up else -1
+    return "".join(letters)
+
+
+def turned(text: str, at: int) -> str:
+    """Return parentheses of which the one at a place is turned round."""
+    return text[:at] + ("(" if text[at] == ")" else ")") + text[at + 1 :]
+
+
+def random_tape(pairs: float, dice: random.Random) -> str:
+    """Return random parentheses, balanced in one case of two.
+
+    Their number is geometric, with ``pairs`` pairs in the mean; those that are not balanced are
+    not empty, and either balanced ones of which one is turned round, or any.
+    """
+    good, count = dice.random() < 0.5, geometric(pairs, dice)
+    while not (good or count):
+        count = geometric(pairs, dice)
+    text = matched(count, dice)
+    if good:
+        return text
+    if dice.random() < 0.5:
+        return turned(text, int(dice.random() * len(text)))
+    while balanced(text):
+        text = "".join("()"[dice.random() < 0.5] for _ in text)
+    return text
+
+
+def geometric(mean: float, dice: random.Random) -> int:
+    """Return 0, 1, 2 …, each less likely than the one before by the same factor."""
+    count = 0
+    while dice.random() > 1 / (1 + mean):
+        count += 1
+    return count
+
+
 class Parentheses:
     """The moves of machines on random tapes, one after another: symbols read, and actions.
 
-    Half of the tapes are balanced; the others are such with one parenthesis turned round, or any.
+    What a machine does follows from the symbol and from its state, which a net has to remember; to
+    reject is the exclusive or of the two, in part: at the left end while it seeks "(", but at "("
+    while it checks. One layer cannot do that. So actions are due two steps after the symbol, as
+    the XOR of §3.1 is: row t has those that belong to the symbol of ``delay`` − 1 rows before.
 
     Args:
         seeds: S machines.
         pairs: the mean number of pairs of parentheses; lengths are geometric, so none is longest.
         seed: of the tapes.
+        delay: after how many steps actions are due.
+
+    Attributes:
+        longest: parentheses on the longest tape so far.
     """
 
     n_inputs, n_outputs = len(SYMBOLS), len(ACTIONS)
 
-    def __init__(self, seeds: int, pairs: float = 3.0, seed: int = 0) -> None:
-        if pairs <= 0:
-            raise ValueError(f"pairs must be above 0, got {pairs}")
-        self.generator = torch.Generator().manual_seed(seed)
-        self.stop, self.dice, self.longest = 1 / (1 + pairs), iter(()), 0
-        self.machines = [self.fresh() for _ in range(seeds)]
-
-    def roll(self) -> float:
-        """Return a random number from 0 to 1."""
-        for number in self.dice:
-            return number
-        self.dice = iter(torch.rand(4096, generator=self.generator).tolist())
-        return next(self.dice)
-
-    def text(self) -> str:
-        """Return random parentheses, of which half are balanced."""
-        pairs = 0
-        while self.roll() > self.stop:
-            pairs += 1
-        letters, depth = [], 0
-        for left in range(2 * pairs, 0, -1):
-            up = depth == 0 or (depth < left and self.roll() < 0.5)
-            letters.append("(" if up else ")")
-            depth += 1 if up else -1
-        kind = self.roll()
-        if kind < 0.25 and letters:
-            at = int(self.roll() * len(letters))
-            letters[at] = "(" if letters[at] == ")" else ")"
-        elif kind < 0.5:
-            letters = ["()"[self.roll() < 0.5] for _ in letters]
-        self.longest = max(self.longest, len(letters))
-        return "".join(letters)
-
-    def fresh(self) -> Machine:
-        """Return a machine on a new tape."""
-        return Machine(self.text())
+    def __init__(self, seeds: int, pairs: float = 3.0, seed: int = 0, delay: int = 2) -> None:
+        if pairs <= 0 or delay < 1:
+            raise ValueError(f"pairs must be above 0, delay at least 1: got {pairs} and {delay}")
+        self.pairs, self.delay, self.longest = pairs, delay, 0
+        self.dice = [random.Random(f"{seed}, {i}") for i in range(seeds)]
+        self.ahead: list[tuple[list[int], list[Actions]]] = [([], []) for _ in range(seeds)]
+        self.due = torch.zeros(delay - 1, seeds, self.n_outputs)
+        self.moves = functools.lru_cache(4096)(moves)  # short tapes come often
 
     def draw(self, steps: int) -> tuple[Tensor, Tensor]:
-        """Return symbols, (T, S, 5) with one line on, and actions (T, S, 4)."""
+        """Return symbols, (T, S, 5) with one line on, and actions (T, S, 4), when they are due."""
         seen, done = [], []
-        for _ in range(steps):
-            for i, machine in enumerate(self.machines):
-                symbol, actions = machine.step()
-                seen.append(SYMBOLS.index(symbol))
-                done.append(actions)
-                if machine.verdict is not None:
-                    self.machines[i] = self.fresh()
-        shape = (steps, len(self.machines))
-        symbols = torch.nn.functional.one_hot(torch.tensor(seen).view(shape), self.n_inputs)
-        return symbols.float(), torch.tensor(done).view(*shape, 4).float()
+        for i, (dice, (symbols, actions)) in enumerate(zip(self.dice, self.ahead)):
+            while len(symbols) < steps:
+                text = random_tape(self.pairs, dice)
+                self.longest = max(self.longest, len(text))
+                more, acts = self.moves(text)
+                symbols += more
+                actions += acts
+            seen.append(symbols[:steps])
+            done.append(actions[:steps])
+            self.ahead[i] = symbols[steps:], actions[steps:]
+        shape = len(self.dice), steps
+        x = torch.nn.functional.one_hot(torch.tensor(seen).view(shape).T, self.n_inputs)
+        now = torch.tensor(done).view(*shape, self.n_outputs).transpose(0, 1)
+        due = torch.cat([self.due, now.float()])
+        self.due = due[steps:]
+        return x.float(), due[:steps]

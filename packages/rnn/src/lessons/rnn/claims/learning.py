@@ -1,8 +1,9 @@
 """How nets learn a task of the paper: how many, after how many steps, and whether it lasts.
 
-A net has learned when a whole block of steps passes without an error (an output on the wrong side
-of one half), and when its weights, frozen, then make none in ten fresh blocks. After five blocks
-without an error in a row it learns no more. Many nets learn side by side, each on its own stream.
+A net has learned when at the end of some block its last 1,000 steps were without an error (an
+output on the wrong side of one half), and when its weights of then, frozen, make none in ten fresh
+blocks. It has learned *at* the last error before. After 5,000 steps without an error it learns no
+more. Many nets learn side by side, each on its own stream.
 """
 
 from typing import Any
@@ -17,6 +18,7 @@ from ..lab.statistics import Interval, proportion
 from ..rtrl import RTRL
 from ..tasks import Nonmatch, Oscillation, PipelinedXor, SequenceRecognition, Sinusoid, Stream
 from ..turing import Parentheses
+from .rates import RATES, tune
 
 METHODS: dict[str, Any] = {
     "rtrl": (RTRL, {}),
@@ -27,6 +29,7 @@ METHODS: dict[str, Any] = {
 EVERY = 20
 SETTLED = 5  # blocks without an error
 WARM = 50  # steps that no frozen net is judged by: its first outputs are arbitrary
+UNTUNED = {"nonmatch": 1.0}  # the one rate of a default run; of all other tasks it is 2
 
 
 def stream_of(task: str, nets: int, seed: int) -> Stream:
@@ -49,16 +52,46 @@ def block(run: Run) -> int:
     return run.pick(test=40, default=1000)
 
 
+class Watch:
+    """Which nets have learned, when, and with which weights.
+
+    Args:
+        size: steps of a block. weights: (S, N, Z), to begin with.
+
+    Attributes:
+        stretch: (S,), steps since the last error. settled: (S,), who learns no more.
+        learned: (S,), the step of the last error before a net was without one; −1: never.
+        kept: (S, N, Z), the weights of then.
+    """
+
+    def __init__(self, size: int, weights: Tensor) -> None:
+        self.size, self.now, self.kept = size, 0, weights.clone()
+        self.stretch = torch.zeros(len(weights), dtype=torch.long)
+        self.learned = torch.full_like(self.stretch, -1)
+        self.settled = torch.zeros(len(weights), dtype=torch.bool)
+
+    def see(self, wrong_TS: Tensor, weights: Tensor) -> None:
+        """Take note of a block's errors, and of the weights after it."""
+        steps = torch.arange(1, len(wrong_TS) + 1)[:, None]
+        last = torch.where(wrong_TS, steps, 0).amax(0)
+        self.now += len(wrong_TS)
+        self.stretch = torch.where(last > 0, len(wrong_TS) - last, self.stretch + len(wrong_TS))
+        clean = (self.stretch >= self.size) & ~self.settled
+        self.learned = torch.where(clean, self.now - self.stretch, self.learned)
+        self.kept = torch.where(clean[:, None, None], weights, self.kept)
+        self.settled |= self.stretch >= SETTLED * self.size
+
+
 def learn(
     run: Run, task: str, units: int, rates: list[float], method: str, seed: int, nets: int,
-    steps: int, forcing: bool = False,
+    steps: int, forcing: bool = False, keep: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Let ``nets`` nets learn at each of the rates.
 
     Returns:
         By net, rates outermost: the step at which each had learned (None: never), how many errors
-        it then made when frozen, its weights; the share of wrong steps by block, over all nets;
-        and the longest time that anything had to be remembered (of streams that tell).
+        it then made when frozen, with ``keep`` its weights; the share of wrong steps by block, over
+        all nets; and the longest time that anything had to be remembered (of streams that tell).
     """
     size, every = block(run), len(rates) * nets
     kind, options = METHODS[method]
@@ -66,10 +99,8 @@ def learn(
     rate = torch.tensor(rates).repeat_interleave(nets)
     generator = torch.Generator().manual_seed(2 * seed + 1)
     net = kind(units, stream.n_inputs, rate, forcing, every, generator=generator, **options)
-    trained = list(range(stream.n_outputs))
-    learned: list[int | None] = [None] * every
-    kept, clean, curve = net.weight.clone(), torch.zeros(every), []
-    for number in run.track(range(steps // size), f"{task}, {units} units, {method}"):
+    trained, watch, curve = list(range(stream.n_outputs)), Watch(size, net.weight), []
+    for _ in run.track(range(steps // size), f"{task}, {units} units, {method}"):
         x, d = stream.draw(size)
         if method == "summed":
             pieces = []
@@ -81,22 +112,15 @@ def learn(
         else:
             y = net.run(x, d, trained)
         wrong = errors(y, d)
-        curve.append(wrong.mean().item())
-        right = wrong == 0
-        open_ = clean < SETTLED
-        kept = torch.where((right & open_)[:, None, None], net.weight, kept)
-        clean = torch.where(open_, torch.where(right, clean + 1, 0), clean)
-        net.lr = torch.where((clean < SETTLED)[:, None, None], rate[:, None, None], 0.0)
-        for i in (right & open_).nonzero().flatten().tolist():
-            learned[i] = learned[i] or (number + 1) * size
-        if (clean >= SETTLED).all():
+        curve.append(wrong.float().mean().item())
+        watch.see(wrong, net.weight)
+        net.lr = torch.where(watch.settled, 0.0, rate)[:, None, None]
+        if watch.settled.all():
             break
-    frozen = after(run, task, kept, 2 * seed + 10**6)
     return {
-        "learned": learned,
-        "frozen": frozen,
-        # To six digits, and only of nets that a claim takes apart.
-        "weights": rounded(kept) if units < 10 and len(rates) == 1 else [],
+        "learned": [time if time >= 0 else None for time in watch.learned.tolist()],
+        "frozen": after(run, task, watch.kept, 2 * seed + 10**6),
+        "weights": rounded(watch.kept) if keep else [],
         "curve": curve,
         "longest": getattr(stream, "longest", None),
     }
@@ -108,9 +132,8 @@ def rounded(weights: Tensor) -> list[list[list[float]]]:
 
 
 def errors(y_TSN: Tensor, d_TSK: Tensor) -> Tensor:
-    """Return the share of steps with an output on the wrong side of one half, (S,)."""
-    wrong = (y_TSN[..., : d_TSK.shape[-1]] > 0.5) != (d_TSK > 0.5)
-    return wrong.any(2).float().mean(0)
+    """Return at which steps an output is on the wrong side of one half, (T, S)."""
+    return ((y_TSN[..., : d_TSK.shape[-1]] > 0.5) != (d_TSK > 0.5)).any(2)
 
 
 def frozen_net(weights: Tensor, bias: bool = True) -> FullyRecurrent:
@@ -124,64 +147,62 @@ def frozen_net(weights: Tensor, bias: bool = True) -> FullyRecurrent:
 def after(run: Run, task: str, weights: Tensor, seed: int) -> list[int]:
     """Return how many steps of ten fresh blocks frozen nets get wrong."""
     stream, net = stream_of(task, len(weights), seed), frozen_net(weights)
-    steps = WARM + 10 * block(run)
-    x, d = stream.draw(steps)
-    share = errors(net.run(x)[WARM:], d[WARM:])
-    return (share * (steps - WARM)).round().int().tolist()
-
-
-def best_rate(
-    run: Run, task: str, units: int, method: str, steps: int, forcing: bool = False
-) -> float:
-    """Return the rate at which most of eight nets learn, and soonest; on seeds apart.
-
-    The rates differ by a factor of two; where the best is at the grid's edge, it goes on there.
-    """
-    rates = run.pick(test=[2.0], default=[2.0], full=[0.5, 1.0, 2.0, 4.0, 8.0])
-    if len(rates) == 1:
-        return rates[0]
-    scores: dict[float, tuple[int, float]] = {}
-    while True:
-        new = [rate for rate in rates if rate not in scores]
-        found = run.trial(
-            learn, task=task, units=units, rates=new, method=method, seed=run.seed + 10_000,
-            nets=8, steps=steps, forcing=forcing,
-        )  # fmt: skip
-        for i, rate in enumerate(new):
-            times = [t for t, f in list(outcome(found))[8 * i : 8 * i + 8] if t and not f]
-            scores[rate] = len(times), -sum(times) / max(len(times), 1)
-        best = max(scores, key=lambda rate: scores[rate])
-        if not scores[best][0] or min(scores) < best < max(scores) or len(scores) > 8:
-            return best
-        rates = [best / 2] if best == min(scores) else [best * 2]
-
-
-def outcome(found: dict[str, Any]) -> list[tuple[int | None, int]]:
-    """Return for each net the step at which it had learned, and its errors when frozen."""
-    return list(zip(found["learned"], found["frozen"]))
+    x, d = stream.draw(WARM + 10 * block(run))
+    return errors(net.run(x)[WARM:], d[WARM:]).sum(0).tolist()
 
 
 def able(found: dict[str, Any]) -> list[int]:
     """Return which nets have learned: without an error, also when frozen."""
-    return [i for i, (time, wrong) in enumerate(outcome(found)) if time and not wrong]
+    outcomes = zip(found["learned"], found["frozen"])
+    return [i for i, (time, wrong) in enumerate(outcomes) if time is not None and not wrong]
 
 
-def lesson(
-    run: Run, task: str, units: int, method: str = "rtrl", forcing: bool = False,
-    steps: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return how nets learn a task at their best rate: the trial that most claims judge."""
-    if steps is None:
-        steps = run.pick(test=80, default=60_000, full=200_000)
-        if task == "nonmatch":
-            steps = run.pick(test=80, default=100_000, full=400_000)
-    rate = best_rate(run, task, units, method, steps, forcing)
-    nets = run.pick(test=3, default=10, full=30)
+def by_rate(found: dict[str, Any], rates: list[float]) -> list[int]:
+    """Return how many nets have learned at each rate."""
+    nets = len(found["learned"]) // len(rates)
+    return [sum(i // nets == k for i in able(found)) for k in range(len(rates))]
+
+
+def length(run: Run, task: str) -> int:
+    """Return how many steps a task is taught for."""
+    if task == "nonmatch":
+        return run.pick(test=80, default=80_000, full=400_000)
+    return run.pick(test=80, default=40_000, full=60_000 if task == "recognition" else 100_000)
+
+
+def lesson(run: Run, task: str, units: int, method: str = "rtrl", nets: int = 30) -> dict[str, Any]:
+    """Return how nets learn a task at their best rate: the trial that most claims judge.
+
+    The rate is that of eight nets apart, taught for as long. ``nets`` are a full run's.
+    """
+    steps = length(run, task)
+
+    def count(rates: list[float]) -> list[int]:
+        found = run.trial(
+            learn, task=task, units=units, rates=rates, method=method, seed=run.seed + 10_000,
+            nets=8, steps=steps,
+        )  # fmt: skip
+        return by_rate(found, rates)
+
+    if run.scale in ("full", "paper"):
+        rate, counts = tune(count, RATES)
+    else:
+        rate, counts = UNTUNED.get(task, 2.0), {}
     found = run.trial(
-        learn, task=task, units=units, rates=[rate], method=method, seed=run.seed, nets=nets,
-        steps=steps, forcing=forcing,
+        learn, task=task, units=units, rates=[rate], method=method, seed=run.seed,
+        nets=run.pick(test=3, default=10, full=nets), steps=steps, keep=True,
     )  # fmt: skip
-    return found | {"rate": rate, "steps": steps}
+    return found | {"rate": rate, "steps": steps, "tuning": {str(r): n for r, n in counts.items()}}
+
+
+def at_every_rate(run: Run, task: str, units: int) -> dict[str, Any]:
+    """Return how nets learn that are not expected to: 30 at each rate, so that none is chosen."""
+    rates, steps = run.pick(test=[2.0], default=[2.0], full=RATES), length(run, task)
+    found = run.trial(
+        learn, task=task, units=units, rates=rates, method="rtrl", seed=run.seed,
+        nets=run.pick(test=3, default=10, full=30), steps=steps,
+    )  # fmt: skip
+    return found | {"rates": rates, "by rate": by_rate(found, rates), "steps": steps}
 
 
 def share(found: dict[str, Any]) -> Interval:
@@ -189,17 +210,15 @@ def share(found: dict[str, Any]) -> Interval:
     return proportion(len(able(found)), len(found["learned"]))
 
 
-def median(values: list[float]) -> float | None:
-    """Return the middle value; None of none."""
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2] if ordered else None
+def median_of(values: list[float]) -> float:
+    """Return the middle value."""
+    return sorted(values)[len(values) // 2]
 
 
 def told(found: dict[str, Any]) -> str:
     """Return "28 of 30 (median 4,000 steps)"."""
     times = [found["learned"][i] for i in able(found)]
-    middle = median(times)
-    behind = f" (median {middle:,} steps)" if middle else ""
+    behind = f" (median {median_of(times):,} steps)" if times else ""
     return f"{len(times)} of {len(found['learned'])}{behind}"
 
 

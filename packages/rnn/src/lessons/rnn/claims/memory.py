@@ -11,97 +11,124 @@ from ..lab.figures import BLUE, GREEN, MUTED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, judge, proportion
 from ..tasks import Nonmatch
-from .fixed import UNPUBLISHED
-from .indefinite import separated
+from .flip_flop import separated
+from .indefinite import NONMATCH
 from .learning import able, frozen_net, lesson
 
-WHERE = (0, 1)  # steps after the pattern line could first be felt: the answer is due a step later
+QUIET = 5  # steps without a cue, after which the bit counts as stored
+BEST = 0.05  # share of steps that a plane has to get wrong to be no pattern
+KINDS = ("one unit", "a fixed pattern of several", "in between", "no static pattern")
 
 
 @torch.no_grad()
-def states(run: Run, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return outputs (T, S, N) of frozen nets, and the bit that is stored at each step (T, S)."""
-    steps = run.pick(test=150, default=10_000)
+def states(run: Run, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return outputs (T, S, N) of frozen nets, the bit that is stored (T, S), and when to look.
+
+    Looked at are the steps before which there was no cue for `QUIET` steps: where the stored bit
+    has just changed, or might have, a net that holds it in one unit is on its way.
+    """
+    steps = run.pick(test=300, default=20_000)
     stream = Nonmatch(len(weights), torch.Generator().manual_seed(run.seed + 6))
-    x, _ = stream.draw(steps + 51)
-    y = frozen_net(weights).run(x)
-    return y[51:], Nonmatch.stored(x, torch.zeros(len(weights)))[50:]
+    x, _ = stream.draw(steps + 50)
+    y = frozen_net(weights).run(x)  # row t is y(t + 1): it has felt the inputs up to row t
+    cued = x[..., 1] > 0
+    t = torch.arange(len(x))[:, None]
+    since = t - torch.where(cued, t, -1).cummax(0)[0]
+    return y[50:], Nonmatch.stored(x, torch.zeros(len(weights)))[50:], (since >= QUIET)[50:]
 
 
-def linear(y_TN: np.ndarray, bit_T: np.ndarray) -> bool:
-    """Return whether one plane tells the bit at every step: a linear program finds it or none."""
+def plane(y_TN: np.ndarray, bit_T: np.ndarray) -> tuple[str, float]:
+    """Return whether a plane tells the bit at every step, and how often the best one found errs.
+
+    A linear program finds a plane ("yes"), proves that there is none ("no"), or gives up
+    ("unknown"). Of two planes, that of least squares and that of the least sum of slacks, the
+    better is taken: an upper bound of what the best of all gets wrong.
+    """
     from scipy.optimize import linprog
 
     sign = np.where(bit_T > 0, 1.0, -1.0)
     if len(np.unique(sign)) < 2:
-        return True
-    points = -sign[:, None] * np.c_[y_TN, np.ones(len(y_TN))]
-    found = linprog(np.zeros(points.shape[1]), points, -np.ones(len(points)), bounds=(-1e5, 1e5))
-    return found.status == 0
+        return "yes", 0.0
+    points = np.c_[y_TN, np.ones(len(y_TN))]
+    signed, width = sign[:, None] * points, points.shape[1]
+    found = linprog(np.zeros(width), -signed, -np.ones(len(signed)), bounds=(-1e5, 1e5))
+    if found.status == 0:
+        return "yes", 0.0
+    exists = "no" if found.status == 2 else "unknown"
+    some = signed[:1000]  # for slacks: one more variable each
+    slack = linprog(
+        np.r_[np.zeros(width), np.ones(len(some))], np.c_[-some, -np.eye(len(some))],
+        -np.ones(len(some)), bounds=[(-1e5, 1e5)] * width + [(0, None)] * len(some),
+    )  # fmt: skip
+    planes = [np.linalg.lstsq(points, sign, rcond=None)[0]]
+    planes += [slack.x[:width]] if slack.status == 0 else []
+    return exists, min(float(((signed @ weights) <= 0).mean()) for weights in planes)
 
 
-def storage(run: Run, units: int) -> list[dict[str, Any]]:
-    """Return for each net that learned: flip-flops among its units, a fixed plane, or neither."""
-    found = lesson(run, "nonmatch", units)
-    good = able(found)
-    if not good:
-        return []
-    y, bits = states(run, torch.tensor([found["weights"][i] for i in good]))
-    kinds = []
-    for s in range(len(good)):
-        single = plane = False
-        for lag in WHERE:
-            bit = bits[1 - lag : len(bits) - lag, s]
-            each = separated(y[:, s], bit[:, None].expand(-1, units))
-            single |= bool(each.any())
-            plane |= bool(each.any()) or linear(y[:, s].double().numpy(), bit.numpy())
-        kinds.append({"units": units, "flip-flop": single, "static": plane})
-    return kinds
+def kind_of(y_TN: Tensor, bit_T: Tensor) -> dict[str, Any]:
+    """Return in which way a net stores a bit, and how often the best plane errs."""
+    if separated(y_TN, bit_T[:, None].expand_as(y_TN)).any():
+        return {"kind": KINDS[0], "errs": 0.0}
+    exists, errs = plane(y_TN.double().numpy(), bit_T.numpy())
+    if exists == "yes":
+        return {"kind": KINDS[1], "errs": 0.0}
+    none = exists == "no" and errs >= BEST
+    return {"kind": KINDS[3] if none else KINDS[2], "errs": errs}
 
 
 def stores(run: Run) -> list[dict[str, Any]]:
-    """Return how all nets of five and six units store the bit."""
-    sizes = run.pick(test=[6], default=[6], full=[5, 6])
-    return [kind for units in sizes for kind in storage(run, units)]
-
-
-def tally(kinds: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many nets there are of each kind."""
-    single = sum(kind["flip-flop"] for kind in kinds)
-    static = sum(kind["static"] for kind in kinds)
-    return {"one unit": single, "a fixed pattern of several": static - single,
-            "no static pattern": len(kinds) - static}  # fmt: skip
+    """Return how all nets that learned nonmatch (C2b) store the bit."""
+    found = lesson(run, "nonmatch", 6, nets=60)
+    good = able(found)
+    if not good:
+        return []
+    y, bits, quiet = states(run, torch.tensor([found["weights"][i] for i in good]))
+    looks = [(y[quiet[:, s], s], bits[quiet[:, s], s]) for s in range(len(good))]
+    return [kind_of(*look) for look in looks]
 
 
 def draw_kinds(figure, numbers) -> None:
     """Draw how many nets store the bit in which way."""
-    figure.set_size_inches(6.4, 1.9)
+    figure.set_size_inches(6.4, 2.1)
     axes = figure.subplots()
-    names = list(numbers["kinds"])
-    axes.barh(names, [numbers["kinds"][name] for name in names], color=(BLUE, GREEN, MUTED))
+    counts = numbers["kinds"]
+    axes.barh(list(counts), list(counts.values()), color=(BLUE, GREEN, MUTED, MUTED))
     axes.invert_yaxis()
     axes.grid(axis="x")
     axes.set(xlabel="nets that learned")
 
 
 def existence(run: Run, kind: str, what: str) -> Finding:
-    """Judge whether there are nets of a kind."""
-    kinds = stores(run)
-    counted, nets = tally(kinds), max(len(kinds), 1)
-    some = counted[kind]
-    judged = judge(proportion(some, nets), above=0.0, paper_regime=False)
+    """Judge whether there are nets of a kind, and not by a single exception."""
+    found = stores(run)
+    counted = {name: sum(net["kind"] == name for net in found) for name in KINDS}
+    some, nets = counted[kind], max(len(found), 1)
+    share = proportion(some, nets)
+    # Two lines: above the one it is there, below the other it is not, or hardly.
+    judged = judge(share, above=0.01, paper_regime=False)
+    if judged.verdict == UNDECIDED and share.high < 0.1:
+        judged = judge(share, above=0.1, paper_regime=False)
     said = "; ".join(f"{name}: {count}" for name, count in counted.items())
-    sizes = " and ".join(sorted({str(kind["units"]) for kind in kinds})) or "six"
+    errs = max((net["errs"] for net in found), default=0.0)
     return Finding(
         judged,
-        ours=f"{some} of {len(kinds)} nets",
-        ran=f"The {len(kinds)} nets of {sizes} units that learned delayed nonmatch, frozen, over "
-        "10,000 steps.",
-        measured=f"How the {len(kinds)} nets store the bit: {said}. {what}",
-        numbers={"kinds": counted, "nets": len(kinds)},
-        between=UNPUBLISHED,
+        ours=f"{some} of {len(found)} nets",
+        ran=f"The {len(found)} nets of C2b that learned, frozen, over 20,000 steps, where no cue "
+        f"was for {QUIET} steps.",
+        measured=f"How the {len(found)} nets store the bit: {said}. {what} The best plane found "
+        f"errs in at most {100 * errs:.1f}% of the steps of any net.",
+        numbers={"kinds": counted, "nets": len(found), "errs": [net["errs"] for net in found]},
+        between=NONMATCH,
         would_decide="More nets that learn the task." if judged.verdict == UNDECIDED else "",
     )
+
+
+RULE: dict[str, Any] = {
+    "holds_if": "the exact interval of the share of such nets lies above one in a hundred (three "
+    "of forty do)",
+    "fails_if": "it does not, and lies below one in ten: not seen, as size and details of the task "
+    "are not printed",
+}
 
 
 @claim(
@@ -111,11 +138,10 @@ def existence(run: Run, kind: str, what: str) -> Finding:
     draw_kinds,
     quotes="Sometimes a single unit is recruited to act as an appropriate flip-flop, with the "
     "other units performing the required logic",
-    asks="Nets of five and six units that learned delayed nonmatch (C2a): does one unit tell the "
-    "stored bit by one threshold at each of 10,000 steps, one or two steps after it may have "
-    "changed? Sometimes: there is such a net.",
-    holds_if="the exact interval of the share of such nets lies above 0: there is one",
-    fails_if="it does not; without any, the interval contains 0 and the claim is undecided",
+    asks="The nets that learned delayed nonmatch (C2b): does one unit tell the stored bit by one "
+    "threshold, at each of 20,000 steps that follow on five steps without a cue? Sometimes: there "
+    "are such nets, and not by a single exception.",
+    **RULE,
 )
 def single_unit(run: Run) -> Finding:
     """Look for units that are flip-flops."""
@@ -128,12 +154,14 @@ def single_unit(run: Run) -> Finding:
     "At other times no static pattern of the units indicates the bit.",
     quotes="at other times a dynamic distributed representation is developed in which no static "
     "pattern indicates the stored bit",
-    asks="The same nets: is there none, one or two steps after the bit may have changed, whose "
-    "units tell it by one fixed plane at each of 10,000 steps (decided by linear programming)? At "
-    "other times: there is such a net. A static pattern is thus any linear read-out.",
-    holds_if="the exact interval of the share of nets without a plane lies above 0: there is one",
-    fails_if="it does not; without any, the interval contains 0 and the claim is undecided",
+    asks="The same nets and steps: is it proved, by linear programming, that no fixed plane tells "
+    "the bit at each step, and does the best plane found err in 5% of the steps or more? A static "
+    "pattern is thus any linear read-out. Seen before: the referee's pilot, five nets that "
+    "learned, one step after the input: in three no plane was right throughout, but only within "
+    "three steps of a cue; such steps no longer count.",
+    **RULE,
 )
 def no_static_pattern(run: Run) -> Finding:
     """Look for nets that no plane reads."""
-    return existence(run, "no static pattern", "No static pattern: no plane is right throughout.")
+    what = f"No static pattern: proved, and the best plane errs in {100 * BEST:g}% or more."
+    return existence(run, "no static pattern", what)

@@ -50,8 +50,8 @@ def draw_places(figure, numbers) -> None:
 
 
 @demonstration(
-    "D2",
-    "Elman's net learns temporal XOR though errors go back one step.",
+    "D1",
+    "Elman's temporal XOR, by errors that go back one step or all.",
     draw_places,
     source="Elman 1990, after later accounts",
     asks="Strings whose every third bit is the XOR of the two before it. Only that bit can be "
@@ -60,7 +60,7 @@ def draw_places(figure, numbers) -> None:
 )
 def temporal(run: Run) -> Finding:
     """Train nets both ways over seeds."""
-    seeds, updates = run.pick(test=2, default=3, full=10), run.pick(test=3, default=300, full=3000)
+    seeds, updates = run.pick(test=2, default=2, full=10), run.pick(test=3, default=150, full=1000)
     numbers: dict[str, Any] = {
         name: [run.trial(predict, hidden=4, horizon=name, seed=s, updates=updates)
                for s in run.seeds(seeds)]

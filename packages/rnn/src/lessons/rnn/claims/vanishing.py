@@ -47,8 +47,8 @@ def draw_flow(figure, numbers) -> None:
 
 
 @demonstration(
-    "D3",
-    "Gradients through time vanish or explode, by the radius and the saturation.",
+    "D2",
+    "What is left of a gradient after many steps, by radius and saturation.",
     draw_flow,
     source="Hochreiter 1991; Bengio et al. 1994; Pascanu et al. 2013",
     asks="‖∂h(T)/∂h(T − q)‖ in nets of tanh units whose recurrent matrix is scaled to a spectral "

@@ -1,4 +1,4 @@
-"""Demonstration D4: a recurrent net that learned to write from the King James Version."""
+"""Demonstration D3: a recurrent net that is taught to write from the King James Version."""
 
 import math
 from pathlib import Path
@@ -74,7 +74,7 @@ def recall(path: Path) -> CharRNN:
         ValueError: the file is of another version of this package.
     """
     if not path.is_file():
-        command = "`python -m lessons.rnn --full --claim D4 --data FOLDER --out FOLDER` trains one"
+        command = "`python -m lessons.rnn --full --claim D3 --data FOLDER --out FOLDER` trains one"
         raise OSError(f"no trained net at {path}: {command}")
     state = load(path)
     back = state.get("rnn.weight_hh_l0", torch.empty(0, 1))
@@ -120,8 +120,8 @@ def draw_writing(figure, numbers) -> None:
 
 
 @demonstration(
-    "D4",
-    "A recurrent net of 512 tanh units writes biblical English.",
+    "D3",
+    "A net of 512 tanh units is taught to write biblical English.",
     draw_writing,
     asks="Next character of the King James Version, one layer of tanh units, truncated "
     "back-propagation over 100 characters; bits per character on each twentieth part of 10,000 "
