@@ -1,7 +1,8 @@
 """The GELU, its approximations and its relatives (Hendrycks and Gimpel 2016, §2).
 
 All are x·P(X ≤ (x − μ)/σ) for some random X: `gated` says so and is the specification,
-`GatedIdentity` adds the gradient, and the default path calls torch's kernels.
+`GatedIdentity` adds the gradient, and the default path calls torch's kernels, or for many numbers
+on a CPU what is faster (`blocks`).
 """
 
 import math
@@ -11,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from .blocks import in_blocks, suits
 from .checks import broadcast, checked, located, located_in
 from .gates import APPROXIMATE, GATES, SLOPE
 from .tracing import node
 
-METHODS = ("kernel", "by hand", "readable")
+METHODS = ("fast", "kernel", "by hand", "readable")
 NARROW = (torch.float16, torch.bfloat16)
 
 
@@ -101,19 +103,26 @@ def gelu(
     approximate: str = "none",
     mu: float | Tensor = 0.0,
     sigma: float | Tensor = 1.0,
-    method: str = "kernel",
+    method: str = "fast",
 ) -> Tensor:
     """Return x·Φ((x − μ)/σ), or an approximation.
 
     Args:
         x: floating point, any shape. −∞ gives NaN (−∞ · 0), as in torch; so does +∞ in torch's
-            float32 kernel, while the other two methods give +∞.
+            float32 kernel of the exact form, while the last two methods give +∞.
         approximate: "none", "tanh" or "sigmoid", which is x·σ(1.702 x).
         mu: mean of the gate's normal distribution; a tensor has to broadcast to x's shape.
         sigma: its standard deviation, positive; likewise.
-        method: "kernel" (torch's; falls to the next where there is none), "by hand"
-            (`GatedIdentity`) or "readable" (`gated`). The last two use erfc and are exact far below
-            zero too, where the kernel rounds to 0 (in float32 from about −5.5 on).
+        method: "fast" (the next, or `blocks` for many numbers in float32 on a CPU), "kernel"
+            (torch's; falls to the next where there is none), "by hand" (`GatedIdentity`) or
+            "readable" (`gated`). The last two use erfc and are exact far below zero too, where the
+            kernel rounds to 0 (in float32 from about −5.5 on).
+
+    "fast" takes other ways only where they are the faster ones, from 65,536 numbers on. The exact
+    form is the kernel's to the bit, in fresh memory that costs less (`pages`). The other two are
+    x·σ(…), right to 2·10⁻⁷ of |x|, as torch's kernel of the tanh form is; but that rounds to 0
+    below −5.1, where these are right to 10⁻⁵ of the value (down to −9). The slope is right to
+    2·10⁻⁶, the kernel's to 10⁻⁶.
 
     Raises:
         TypeError: x is no tensor of floats.
@@ -133,7 +142,9 @@ def gelu(
     plain = not isinstance(mu, Tensor) and mu == 0 and not isinstance(sigma, Tensor) and sigma == 1
     if not plain:
         located(x, mu, sigma)
-    if plain and method == "kernel":
+    if plain and method in ("fast", "kernel"):
+        if method == "fast" and suits(x, approximate):
+            return in_blocks(x, approximate)
         if approximate == "sigmoid":
             return silu(x, beta=SLOPE)
         return F.gelu(x, approximate=approximate)
@@ -190,16 +201,14 @@ class GELU(nn.Module):
         mu: float | Tensor = 0.0,
         sigma: float | Tensor = 1.0,
         learnable: bool = False,
-        method: str = "kernel",
+        method: str = "fast",
     ) -> None:
         super().__init__()
         largest = torch.broadcast_tensors(torch.as_tensor(mu), torch.as_tensor(sigma))[0]
         gelu(largest.float(), approximate, mu, sigma, method)  # says now what is wrong
         self.approximate, self.method, self.learnable = approximate, method, learnable
         plain = not (learnable or isinstance(mu, Tensor) or isinstance(sigma, Tensor))
-        self.is_torchs = (
-            plain and (mu, sigma, method) == (0, 1, "kernel") and approximate in ("none", "tanh")
-        )
+        self.is_plain = plain and (mu, sigma) == (0, 1) and method in ("fast", "kernel")
         if learnable:
             self.mu = nn.Parameter(torch.as_tensor(mu, dtype=torch.get_default_dtype()).clone())
             sigma = torch.as_tensor(sigma, dtype=torch.get_default_dtype())
@@ -209,9 +218,12 @@ class GELU(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the activation, of the input's shape; the same in training and evaluation."""
-        if self.is_torchs and isinstance(input, Tensor) and input.is_floating_point():
+        if self.is_plain and isinstance(input, Tensor) and input.is_floating_point():
             # no detour: a small call takes 10 µs
-            return F.gelu(input, approximate=self.approximate)
+            if self.method == "fast" and suits(input, self.approximate):
+                return in_blocks(input, self.approximate)
+            if self.approximate != "sigmoid":
+                return F.gelu(input, approximate=self.approximate)
         sigma = self.log_sigma.exp() if self.learnable else self.sigma
         return gelu(input, self.approximate, self.mu, sigma, self.method)
 
