@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.fx import Proxy
 
 from .tracing import node
@@ -49,7 +50,9 @@ def scaled_dot_product_attention(
     shape_BHQK = (*query_BHQD.shape[:-1], key_BHKD.shape[-2])
     if is_causal and shape_BHQK[-2] != shape_BHQK[-1]:
         raise ValueError(f"is_causal needs as many keys as queries, got (Q, K) {shape_BHQK[-2:]}")
-    if is_causal and (mask is not None or need_weights):
+    # The kernel has no derivative forward: there, too, the weights are written out.
+    written = need_weights or forward_ad._current_level >= 0
+    if is_causal and (mask is not None or written):
         causal_QK = causal_mask(shape_BHQK[-1], query_BHQD.device)
         mask, is_causal = causal_QK if mask is None else mask & causal_QK, False
     if mask is None:
@@ -60,14 +63,15 @@ def scaled_dot_product_attention(
         # softmax over nothing would be 0/0, and not every kernel catches that, nor its gradient.
         sighted = mask.any(-1, keepdim=True)
         mask = mask | ~sighted
-    if need_weights:
+    if written:
         scores_BHQK = query_BHQD @ key_BHKD.transpose(-2, -1) * query_BHQD.shape[-1] ** -0.5
         if mask is not None:
             scores_BHQK = scores_BHQK.masked_fill(~mask, -torch.inf)  # §3.2.3
         weights_BHQK = scores_BHQK.softmax(-1)
         if sighted is not None:
             weights_BHQK = weights_BHQK * sighted
-        return F.dropout(weights_BHQK, dropout_p) @ value_BHKE, weights_BHQK
+        result_BHQE = F.dropout(weights_BHQK, dropout_p) @ value_BHKE
+        return (result_BHQE, weights_BHQK) if need_weights else result_BHQE
     result_BHQE = F.scaled_dot_product_attention(
         query_BHQD, key_BHKD, value_BHKE, mask, dropout_p, is_causal=is_causal
     )

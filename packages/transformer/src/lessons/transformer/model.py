@@ -420,8 +420,9 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"{name} has {end} positions, the learned table max_len={self.config.max_len}"
             )
-        # What depends on data cannot be compiled, and costs a GPU a pause.
-        if torch.compiler.is_compiling() or ids_BT.device.type != "cpu" or not ids_BT.numel():
+        # What depends on data cannot be compiled or mapped (torch.func), and costs a GPU a pause.
+        traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        if traced or ids_BT.device.type != "cpu" or not ids_BT.numel():
             return
         low, high = (int(bound) for bound in torch.aminmax(ids_BT))
         if low < 0 or high >= vocab_size:
