@@ -152,6 +152,18 @@ def test_a_thousand_steps_in_half_precision_are_torchs(name, path):
         torch.testing.assert_close(got, want, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_a_decay_and_a_step_of_wider_state_are_rounded_once(path):
+    ends = []
+    for dtype in (torch.bfloat16, torch.float32):
+        w = nn.Parameter((1 + noise(500).abs()).bfloat16().to(dtype))
+        optimizer = AdamW([w], lr=1e-2, weight_decay=0.1, state_dtype=torch.float32, **path)
+        w.grad = noise(500, seed=1).bfloat16().to(dtype)
+        optimizer.step()
+        ends.append(w.detach().bfloat16())
+    assert torch.equal(*ends)
+
+
 @EACH
 def test_copies_and_files_go_on_alike(theirs, ours):
     w = nn.Parameter(noise(6))
