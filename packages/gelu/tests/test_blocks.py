@@ -158,6 +158,9 @@ def test_strides_are_torchs(form, calls):
     for what, x in views(MANY[form]):
         count += 1
         assert suits(x, form), what
+        order, view = layout(x)
+        for tensor in (x, torch.empty_like(x)):
+            tensor.permute(order).view(view)  # no copy is needed, or this is an error
         shape, other = x.shape, numbers(x.numel(), seed=1)
         directions = [torch.empty_like(x).copy_(other.view(shape)), torch.ones(()).expand(shape),
                       other.view(shape), other.view(shape[::-1]).permute(*range(x.ndim)[::-1])

@@ -46,9 +46,9 @@ def plain(x: Tensor) -> bool:
 
 
 def layout(x: Tensor) -> tuple[list[int], tuple[int, ...]] | None:
-    """Return an order of x's axes and the shape of a view, (N,) or (rows, N), in memory's order.
+    """Return an order of x's axes and the shape, (N,) or (rows, N), of a view in memory's order.
 
-    None if there is no such view, or if a result of the same strides would have none.
+    None if there is no such view. If there is, ``torch.empty_like(x)`` has it too.
     """
     if x.is_contiguous():
         return list(range(x.ndim)), (-1,)
@@ -63,8 +63,7 @@ def layout(x: Tensor) -> tuple[list[int], tuple[int, ...]] | None:
     steps = zip(rows, rows[1:], strides, strides[1:])
     even = all(one == 1 or far == near * size for one, size, far, near in steps)
     apart = strides[-1] == 1 and strides[-2] >= width and even
-    dense = torch.empty_like(x, device="meta").permute(order).is_contiguous()
-    return (order, (-1, width)) if apart and dense else None
+    return (order, (-1, width)) if apart else None
 
 
 def suits(x: Tensor, form: str) -> bool:
@@ -79,14 +78,15 @@ def suits(x: Tensor, form: str) -> bool:
     )
 
 
-def split(x: Tensor, *tensors: Tensor):
-    """Return blocks of x and of tensors of its shape, as views in the order of x's memory."""
+def split(x: Tensor, result: Tensor, *gradient: Tensor):
+    """Return blocks of x, of a result like it and of its gradient, in the order of x's memory."""
     block, found = BLOCK * torch.get_num_threads(), layout(x)
     if x.numel() <= block or found is None:
-        return [(x, *tensors)]
+        return [(x, result, *gradient)]
     order, shape = found
     size = max(1, block if len(shape) == 1 else block // shape[-1])
-    views = [t.permute(order).reshape(shape) for t in (x, *tensors)]  # all but a gradient are views
+    views = [t.permute(order).view(shape) for t in (x, result)]
+    views += [t.permute(order).reshape(shape) for t in gradient]  # of other strides: copied
     return zip(*(view.split(size) for view in views))
 
 
@@ -115,7 +115,7 @@ def pulled_back(x: Tensor, dy: Tensor, form: str) -> Tensor:
     if form == "none":
         return aten.gelu_backward.grad_input(dy, x, grad_input=dx)
     linear, room = constant(x, LINEAR), None
-    for x_N, dy_N, dx_N in split(x, dy, dx):
+    for x_N, dx_N, dy_N in split(x, dx, dy):
         if form == "sigmoid":  # xσ(cx) = silu(cx)/c
             torch.mul(x_N, SLOPE, out=dx_N)
             aten.silu_backward.grad_input(dy_N, dx_N, grad_input=dx_N)
