@@ -194,7 +194,8 @@ def test_the_full_run_tunes_and_goes_on(tmp_path, monkeypatch):
     assert list(found["tuning"]) == [str(rate) for rate in rates.RATES]
     assert len(found["weights"]) == 4
     assert len(learning.at_every_rate(run, "xor 3", 3)["by rate"]) == len(rates.RATES)
-    found = turing_machine.taught(run, 10)
+    assert "wrong" not in turing_machine.taught(run, 10)
+    found = turing_machine.taught(run, 15)
     assert found["rate"] in turing_machine.GRID
     assert len(found["wrong"]) == 20
     assert found["letters"] % 2 == 0

@@ -11,6 +11,7 @@ out, run left to the first "(", cross it out, and so on; at the right end look w
 import functools
 import random
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,6 +66,13 @@ def moves(text: str) -> tuple[list[int], list[Actions]]:
         seen.append(SYMBOLS.index(symbol))
         done.append(actions)
     return seen, done
+
+
+@functools.lru_cache(4096)  # short tapes come often
+def rows(text: str) -> np.ndarray:
+    """Return what `moves` does as a table, (T, 5): the symbol and the actions of each step."""
+    symbols, actions = moves(text)
+    return np.c_[np.array(symbols, np.float32), np.array(actions, np.float32)]
 
 
 def balanced(text: str) -> bool:
@@ -144,26 +152,24 @@ class Parentheses:
             raise ValueError(f"pairs must be above 0, delay at least 1: got {pairs} and {delay}")
         self.pairs, self.delay, self.longest = pairs, delay, 0
         self.dice = [random.Random(f"{seed}, {i}") for i in range(seeds)]
-        self.ahead: list[tuple[list[int], list[Actions]]] = [([], []) for _ in range(seeds)]
+        self.ahead = [np.zeros((0, 1 + self.n_outputs)) for _ in range(seeds)]  # symbol, actions
         self.due = torch.zeros(delay - 1, seeds, self.n_outputs)
-        self.moves = functools.lru_cache(4096)(moves)  # short tapes come often
 
     def draw(self, steps: int) -> tuple[Tensor, Tensor]:
         """Return symbols, (T, S, 5) with one line on, and actions (T, S, 4), when they are due."""
-        seen, done = [], []
-        for i, (dice, (symbols, actions)) in enumerate(zip(self.dice, self.ahead)):
-            while len(symbols) < steps:
+        pieces = []
+        for i, dice in enumerate(self.dice):
+            parts, count = [self.ahead[i]], len(self.ahead[i])
+            while count < steps:
                 text = random_tape(self.pairs, dice)
                 self.longest = max(self.longest, len(text))
-                more, acts = self.moves(text)
-                symbols += more
-                actions += acts
-            seen.append(symbols[:steps])
-            done.append(actions[:steps])
-            self.ahead[i] = symbols[steps:], actions[steps:]
-        shape = len(self.dice), steps
-        x = torch.nn.functional.one_hot(torch.tensor(seen).view(shape).T, self.n_inputs)
-        now = torch.tensor(done).view(*shape, self.n_outputs).transpose(0, 1)
-        due = torch.cat([self.due, now.float()])
+                parts.append(rows(text))
+                count += len(parts[-1])
+            whole = np.concatenate(parts)
+            self.ahead[i] = whole[steps:]
+            pieces.append(whole[:steps])
+        both = torch.from_numpy(np.stack(pieces, 1)).float()
+        x = torch.nn.functional.one_hot(both[..., 0].long(), self.n_inputs).float()
+        due = torch.cat([self.due, both[..., 1:]])
         self.due = due[steps:]
-        return x.float(), due[:steps]
+        return x, due[:steps]

@@ -24,7 +24,7 @@ from ..rtrl import RTRL
 from .learning import EVERY, able, lesson, short, stream_of, told
 
 TASKS = {"xor 2": (3, 60), "recognition": (2, 30), "nonmatch": (6, 60)}  # units, nets
-RATES = [4.0, 2.0, 1.0, 0.5, 0.25, 0.125]
+RATES = [4.0, 1.0, 0.25, 0.0625, 2**-6, 2**-8]
 FACTOR, APART = 1.5, 0.25  # what counts as slight: of steps, and of shares
 
 
@@ -140,8 +140,9 @@ def often_slight(run: Run) -> Finding:
     quotes="with the two versions becoming more nearly identical as the learning rate is made "
     "smaller",
     asks="From the same weights along the same 200 steps, changed at every step or at the end: the "
-    "difference of the two changes over their size, at rates from 4 down to 1/8. The slope of its "
-    "logarithm against that of the rate, net by net, in the three tasks of C7a.",
+    "difference of the two changes over their size, at rates from 4 to 1/256. The slope of its "
+    "logarithm against that of the rate, net by net, in the three tasks of C7a. Seen before, on "
+    "other seeds and at rates from 4 to 1/8: slopes of .12 to .15, as all these rates are high.",
     holds_if="in each task the interval of the slope over nets lies above 0",
     fails_if="in one of them it lies below",
 )
@@ -164,13 +165,13 @@ def nearer(run: Run) -> Finding:
         judged.append(judge(slope, above=0.0, paper_regime=True))
     said = "; ".join(f"{task}: {mean:.2f} [{low:.2f}, {high:.2f}]"
                      for task, (mean, low, high) in slopes.items())  # fmt: skip
-    at = {task: sum(rows[RATES.index(0.125)]) / nets for task, rows in gaps.items()}
+    at = {task: sum(rows[-1]) / nets for task, rows in gaps.items()}
     return Finding(
         every(judged),
         ours=f"exponents {', '.join(f'{s[0]:.2f}' for s in slopes.values())}",
         ran=f"{nets} nets, {steps} steps, double precision.",
-        measured=f"The difference goes with the rate to the power of: {said}. At rate 1/8 it is "
+        measured=f"The difference goes with the rate to the power of: {said}. At rate 1/256 it is "
         f"{', '.join(f'{value:.3f}' for value in at.values())} of the change.",
-        numbers={"gaps": gaps, "slopes": slopes, "at 1/8": at},
+        numbers={"gaps": gaps, "slopes": slopes, "at 1/256": at},
         would_decide="30 nets, in a full run." if every(judged).verdict == UNDECIDED else "",
     )

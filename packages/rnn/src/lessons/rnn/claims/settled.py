@@ -87,8 +87,8 @@ def resting(run: Run, task: str, summed: bool) -> dict[str, list[float]]:
     "C3c",
     "§3.5",
     "Without forcing a net settles, and there its gradient is nearly zero.",
-    quotes="the weights must be adjusted across a bifurcation boundary, but the gradient itself "
-    "cannot yield the necessary information because it is zero or very close to zero.",
+    quotes="The reason for this appears to be that … the gradient itself cannot yield the "
+    "necessary information because it is zero or very close to zero.",
     asks="Nets of C3b's sizes, taught without forcing by the gradient itself: its sum over 100 "
     "steps, weights fixed meanwhile, rate 1/16. Then, weights fixed: do they settle (a swing below "
     ".01), with a gradient, mean over a period, below a hundredth of the one that the same weights "

@@ -57,10 +57,11 @@ def draw_places(figure, numbers) -> None:
     asks="Strings whose every third bit is the XOR of the two before it. Only that bit can be "
     "told; a half for the others costs .25. A net of four hidden logistic units, its copied past "
     "one more input (one step), or errors through all 48 steps.",
+    full_only=True,
 )
 def temporal(run: Run) -> Finding:
     """Train nets both ways over seeds."""
-    seeds, updates = run.pick(test=2, default=2, full=10), run.pick(test=3, default=150, full=1000)
+    seeds, updates = run.pick(test=2, default=5), run.pick(test=3, default=1000)
     numbers: dict[str, Any] = {
         name: [run.trial(predict, hidden=4, horizon=name, seed=s, updates=updates)
                for s in run.seeds(seeds)]

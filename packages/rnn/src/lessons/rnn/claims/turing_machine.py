@@ -25,6 +25,7 @@ from .learning import able, by_rate, frozen_net, learn, median_of, told
 from .rates import tune
 
 SIZES = (10, 11, 12, 15)
+LARGEST = SIZES[-1]
 GRID = [0.5, 1.0, 2.0]
 LONGER = 10  # times the longest tape of training
 BETWEEN = (
@@ -84,7 +85,7 @@ def taught(run: Run, units: int) -> dict[str, Any]:
     rate, counts = tune(count, GRID) if run.scale in ("full", "paper") else (1.0, {})
     found = run.trial(
         mimic, units=units, rates=[rate], seed=run.seed, nets=run.pick(test=2, default=5, full=20),
-        steps=steps, long=True,
+        steps=steps, long=units == LARGEST,
     )  # fmt: skip
     return found | {"rate": rate, "tuning": {str(r): n for r, n in counts.items()}}
 
@@ -119,8 +120,10 @@ def numbers_of(run: Run, sizes) -> dict[str, Any]:
             "told": told(found), "rate": found["rate"], "tuning": found["tuning"],
             "after a quarter, a half, all": learned_by(found, quarters),
             "wrong in the last block": found["curve"][-1],
-            "letters": found["letters"], "wrong": [found["wrong"][i] for i in good],
         }  # fmt: skip
+        if "letters" in found:
+            long = {"letters": found["letters"], "wrong": [found["wrong"][i] for i in good]}
+            rows[str(units)] |= long
     return {"by units": rows, "steps": total, "quarters": quarters}
 
 
