@@ -165,7 +165,7 @@ def draw_curves(figure, numbers) -> None:
     "1.47% in validation and from 1.47 to 1.33% in test, so that now all have one length: D2 has "
     "the shorter ones. Which length was a rule's, told before its run: 100 passes, unless they "
     "take less than .05 points of validation error from dropout's 1.41% after 50. They took .23, "
-    "and its test error from 1.26 to 1.20%; a plain net of 100 passes, at .05, had 1.56 and 1.56%.)",
+    "and its test error from 1.26 to 1.20%; a plain net of 100 passes, at .05, 1.56 and 1.56%.)",
     holds_if="the interval of (without − with), in points of error, lies above 0",
     fails_if="it lies below 0",
     paper="1.60 → 1.25% (Table 2, of other nets)",
