@@ -12,6 +12,7 @@ from torch.utils import benchmark
 
 from lessons.lstm import (
     LSTM1997,
+    Abreast,
     Config,
     TruncatedLearner,
     carousel,
@@ -93,3 +94,15 @@ for name, seeds in (("exp4", 1), ("exp4", 10), ("exp2c-100", 1), ("exp2c-1000", 
         timer=timer,
     ).blocked_autorange(min_run_time=args.seconds)  # fmt: skip
     print(f"  {name:12} {seeds:3} nets {1e6 * run.median:9.1f} {1e6 * run.median / seeds:9.1f}")
+
+print("the same rule abreast, a sequence of 100 steps each: microseconds a step, and for each net")
+for name, seeds in (("exp4", 20), ("exp4", 100), ("exp2c-100", 20)):
+    net = LSTM1997.from_preset(name, seeds=seeds)
+    c, target = net.config, torch.rand(seeds, net.config.output_size or 1)
+    x = torch.randint(c.input_size, (100, seeds)) if c.embed else torch.rand(100, seeds, 2)
+    abreast = Abreast(net, 0.01)
+    run = benchmark.Timer(
+        "abreast.learn(x, target)", globals={"abreast": abreast, "x": x, "target": target},
+        num_threads=args.threads, timer=timer,
+    ).blocked_autorange(min_run_time=args.seconds)  # fmt: skip
+    print(f"  {name:12} {seeds:3} nets {1e4 * run.median:9.1f} {1e4 * run.median / seeds:9.1f}")

@@ -9,6 +9,7 @@ from lessons.lstm.tasks import (
     delayed_xor,
     long_lag,
     multiplication,
+    one_by_one,
     predict_last,
     side_by_side,
     temporal_order,
@@ -30,7 +31,8 @@ def test_marked_numbers(product):
     assert ((x[..., 1] == 1).sum(0) == 2).all()
     assert (x[lengths - 1, rows, 1] == -1).all()
     assert (x[..., 1] == 1)[:10].any(0).all(), "one of the first ten is marked"
-    assert not (x[..., 1] == 1)[50:].any()
+    assert not (x[..., 1] == 1)[50:].any(), "the minimal lag is T/2 (Table 7)"
+    assert (x[..., 1] == 1)[49].any(), "and it is met"
     for b in range(500):
         assert not x[lengths[b] :, b].any()
         values = x[x[:, b, 1] == 1, b, 0]
@@ -95,6 +97,8 @@ def test_two_sequences():
         chosen = target[x[0, :, 0] == sign]
         assert chosen.mean().item() == pytest.approx(mean, abs=0.03)
         assert chosen.var().item() == pytest.approx(0.1, abs=0.02)
+    _, target, _ = two_sequence(100, 1, 40, seeded(), "3c", clean=True)
+    assert sorted(set(target.flatten().tolist())) == pytest.approx([0.2, 0.8])
 
 
 def test_delayed_xor_tells_nothing_by_one_mark():
@@ -108,6 +112,17 @@ def test_delayed_xor_tells_nothing_by_one_mark():
 def test_side_by_side():
     x, target, lengths = side_by_side(adding, 3, 5, 30, generator=seeded())
     assert (x.shape[1:], target.shape, lengths.shape) == ((3, 5, 2), (3, 5, 1), (3, 5))
+
+
+def test_one_by_one():
+    lessons = one_by_one(long_lag, 3, 5, 4, at_once=2, generator=seeded())
+    for _ in range(5):
+        x, target, lengths = next(lessons)
+        assert x.shape == (lengths.max(), 3)
+        assert (target.shape, lengths.shape) == ((3, 2), (3,))
+        assert (x[lengths - 1, torch.arange(3)] == 5).all(), "e is the last"
+    x, after, _ = next(one_by_one(predict_last, 3, 4, False, generator=seeded()))
+    assert torch.equal(after[:-1], x[1:])
 
 
 def test_reber_strings():

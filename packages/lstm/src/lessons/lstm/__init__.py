@@ -1,5 +1,6 @@
 """Long short-term memory as it was published (Hochreiter and Schmidhuber 1997)."""
 
+from .abreast import Abreast
 from .carousel import carousel, carousel_reference
 from .config import PRESETS, RATES, Config
 from .flow import bound, error_flow, gradient_flow
@@ -11,6 +12,7 @@ __all__ = [
     "LSTM1997",
     "PRESETS",
     "RATES",
+    "Abreast",
     "Config",
     "LSTM1997Cell",
     "TruncatedLearner",

@@ -136,6 +136,7 @@ class LSTM1997(nn.Module):
 
     def one_hot(self, x: Tensor) -> Tensor:
         """Return symbols as vectors."""
+        check_symbols(x, self.config.input_size)
         return F.one_hot(x, self.config.input_size).to(self.weight_x.dtype)
 
     @torch.no_grad()
@@ -217,6 +218,20 @@ def last_steps(lengths: Tensor, y: Tensor) -> Tensor:
     return lengths - 1
 
 
+def check_symbols(x: Tensor, input_size: int) -> None:
+    """Raise a ValueError unless all symbols are below the number of inputs, and none is negative.
+
+    Side by side, the weights of all nets lie in one table: a symbol beyond would read another's.
+    """
+    traced = x.is_meta or torch.compiler.is_compiling()
+    if traced or torch._C._are_functorch_transforms_active() or not x.numel():
+        return  # nothing is there to look at, or no branch may depend on it
+    low, high = (int(v) for v in x.aminmax())
+    if low < 0 or high >= input_size:
+        got = f"{low} … {high}"
+        raise ValueError(f"x must have symbols in 0 … {input_size - 1} (input_size), has {got}")
+
+
 def take(x: Tensor, at: Tensor) -> Tensor:
     """Return the step of each sequence that ``at`` names."""
     at = at[(None, ...) + (None,) * (x.dim() - 1 - at.dim())]
@@ -279,6 +294,7 @@ def project(x, weight_SUI, bias_SB, symbols: bool, c: Config) -> Tensor:
     """Return weights times inputs, and biases, for all steps at once: (T, S, B, U)."""
     seeds, units, inputs = weight_SUI.shape
     if symbols:
+        check_symbols(x, inputs)
         table_VU = weight_SUI.mT.reshape(seeds * inputs, units)
         first = inputs * torch.arange(seeds, device=x.device)[:, None]
         net = F.embedding(x + first, table_VU)

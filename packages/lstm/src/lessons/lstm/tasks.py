@@ -6,7 +6,7 @@ and the lengths (B,). Positions in the paper count from 1, here from 0.
 Shapes: T steps, B sequences, K outputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -39,10 +39,12 @@ def marked(minimum: int, sequences: int, generator: Gen, product: bool) -> Lesso
     mark = torch.zeros(steps, sequences)
     mark[0], mark[lengths - 1, rows] = -1, -1
     one = integers(0, 10, sequences, generator)
-    other = integers(0, minimum // 2 - 2, sequences, generator)  # of those that are left
+    # "One of the first T/2 − 1 still unmarked pairs": the other is passed over, so that the last
+    # possible one is the (T/2)th, and the minimal lag is T/2, as Table 7 has it.
+    other = integers(0, minimum // 2 - 1, sequences, generator)
     other = other + (other >= one)
     mark[one, rows], mark[other, rows] = 1, 1
-    # "In the rare case where the first pair gets marked, we set X1 to zero": one, as one in ten.
+    # If the first pair gets marked, X1 is zero: about one time in ten.
     neutral, first = float(product), (one == 0) | (other == 0)
     value[0] = torch.where(first, neutral, value[0])
     a, b = value[one, rows], value[other, rows]
@@ -108,8 +110,9 @@ def temporal_order(marks: int, sequences: int, generator: Gen = None) -> Lesson:
 
 
 def two_sequence(
-    minimum: int, telling: int, sequences: int, generator: Gen = None, variant: str = "3a"
-) -> Lesson:
+    minimum: int, telling: int, sequences: int, generator: Gen = None, variant: str = "3a",
+    clean: bool = False,
+) -> Lesson:  # fmt: skip
     """Return numbers of which the first ``telling`` are 1 or −1, the others noise (§5.3).
 
     Args:
@@ -119,6 +122,7 @@ def two_sequence(
         generator: of all that is drawn.
         variant: "3a"; "3b", in which the telling ones are noisy; or "3c", in which the targets
             are 0.2 and 0.8 and noisy.
+        clean: leave the noise off the targets of 3c, as its test does.
     """
     if variant not in ("3a", "3b", "3c") or not 1 <= telling <= minimum:
         rest = f"telling in 1 … {minimum}"
@@ -133,7 +137,8 @@ def two_sequence(
         x[:telling] = 2 * one - 1
     target = one
     if variant == "3c":
-        target = 0.8 - 0.6 * one + 0.1**0.5 * torch.randn(sequences, generator=generator)
+        noise = 0.1**0.5 * torch.randn(sequences, generator=generator)
+        target = 0.8 - 0.6 * one + noise * (not clean)
     x = x.masked_fill(torch.arange(steps)[:, None] >= lengths, 0)
     return x[..., None], target[:, None], lengths
 
@@ -170,3 +175,18 @@ def side_by_side(task: Callable[..., Lesson], seeds: int, sequences: int, *given
         target.unflatten(-2 if target.is_floating_point() else -1, (seeds, sequences)),
         lengths.unflatten(0, (seeds, sequences)),
     )
+
+
+def one_by_one(
+    task: Callable[..., Lesson], seeds: int, *given, at_once: int = 50, **more
+) -> Iterator[Lesson]:
+    """Yield without end a sequence for each of ``seeds`` nets; ``at_once`` are drawn, to be quick.
+
+    Each is cut behind the longest of its nets.
+    """
+    while True:
+        x, target, lengths = side_by_side(task, at_once, seeds, *given, **more)
+        for i in range(at_once):
+            steps = int(lengths[i].max())
+            due = target[i] if target.is_floating_point() else target[:steps, i]
+            yield x[:steps, i], due, lengths[i]

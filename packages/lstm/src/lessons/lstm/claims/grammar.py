@@ -3,174 +3,234 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 from .. import reber
+from ..abreast import Abreast
 from ..config import PRESETS
 from ..lab.claim import Finding, claim
 from ..lab.run import Run
-from ..lab.statistics import UNDECIDED, judge, paired, proportion
+from ..lab.statistics import UNDECIDED, judge
 from ..network import LSTM1997
-from .learning import Adam, told
-from .rival import Plain
+from .learning import LESS, MORE, apart, full, share, sooner, told
+from .rival import Conventional
 
 FAST = 24_100  # Table 1's notes: the slowest trial of its last row
-OURS = (
-    "Batches of 32 with Adam, clipping, and cross-entropy of a softmax stand in for single strings "
-    "with plain descent and squared errors."
-)
+MOST = 80_000  # twice the mean of its slowest row
+RIVALS = ("RTRL 12", "Elman 15")  # units as in Table 1
+# Table 1: 25,000 strings of the best other against 8,440 of the best LSTM; the line for "much" is
+# midway between as fast and that, on a scale of factors.
+MUCH = (25_000 / 8_440) ** 0.5
 
 
-def nets_of(model: str, seeds: int, generator: torch.Generator) -> Any:
-    """Return "lstm" (3 blocks of 2), "no output gates", or a kind of `Plain` with 15 units."""
-    preset = PRESETS["exp1-3x2"]
-    if model == "lstm":
-        return LSTM1997(preset, seeds, generator)
-    if model == "no output gates":
-        config = dataclasses.replace(preset, output_gate=False, output_gate_bias=None)
-        return LSTM1997(config, seeds, generator)
-    if model == "elman":  # errors go back one step, through the copy of the past
-        return Plain(7, 15, 7, seeds, generator, reach=1)
-    return Plain(7, 15, 7, seeds, generator, model)
+class Cells:
+    """The paper's cells as `Conventional` is asked: outputs at each step, and lessons."""
+
+    def __init__(self, model: str, rate: torch.Tensor, generator: torch.Generator) -> None:
+        config = PRESETS["exp1-4x1" if model == "LSTM 4x1" else "exp1-3x2"]
+        if model == "no output gates":
+            config = dataclasses.replace(config, output_gate=False, output_gate_bias=None)
+        self.learner = Abreast(LSTM1997(config, len(rate), generator), rate)
+
+    def learn(self, x: np.ndarray, due: np.ndarray, counts: np.ndarray) -> None:
+        """Show each net a string, and change its weights."""
+        lengths = torch.from_numpy(counts[:, 0].sum(0)).long()
+        target = torch.from_numpy(due).transpose(1, 2)
+        self.learner.learn(torch.from_numpy(x), target, lengths)
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of all nets for the same strings, (T, S, B, K)."""
+        net = self.learner.write()
+        return net(x[:, None].expand(-1, net.seeds or 1, -1))[0]
 
 
-def logits(net: Any, x: torch.Tensor) -> torch.Tensor:
-    """Return net inputs of the outputs at every step, (T, S, B, 7)."""
-    if isinstance(net, LSTM1997):
-        return net.cells(x)[0] @ net.weight_out.mT
-    return net.logits(x)
+class Others(Conventional):
+    """The same for plain nets."""
+
+    def __init__(self, model: str, rate: torch.Tensor, generator: torch.Generator) -> None:
+        kind, units = model.split()
+        super().__init__(7, int(units), 7, rate, generator, elman=kind == "Elman")
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of all nets for the same strings, (T, S, B, K)."""
+        inside, outside = (
+            torch.from_numpy(w).permute(2, 0, 1) for w in (self.inside, self.outside)
+        )
+        bias, out = torch.from_numpy(self.bias).T, torch.from_numpy(self.out).permute(2, 0, 1)
+        y, states = torch.zeros(len(bias), x.shape[1], len(self.bias)), []
+        for symbols in x:
+            y = torch.sigmoid(y @ inside.mT + outside[:, symbols] + bias[:, None])
+            states.append(y @ out.mT + torch.from_numpy(self.bias_out).T[:, None])
+        return torch.stack(states)
 
 
 def strings(run: Run, model: str, rates: list[float], nets: int, seed: int, most: int) -> dict:
-    """Let nets learn strings; a net has learned when it is right on all 512, train and test.
+    """Let nets learn, string by string; a net has learned when it is right on train and test set.
+
+    There are three pairs of sets, as in the paper, and each net has one of them.
 
     Returns:
         By net, rates outermost, the number of strings until then (None: never), and the share of
         test strings that it had right at the end.
     """
-    batch, every = 32, len(rates) * nets
-    size = run.pick(test=8, default=256)
-    train, test = reber.split(torch.Generator().manual_seed(3 * seed), size, size)
-    x, after, may, lengths = reber.encode(train + test)
+    every, size = len(rates) * nets, run.pick(test=8, default=256)
+    sets = [reber.split(torch.Generator().manual_seed(7 * seed + i), size, size) for i in range(3)]
+    codes = [reber.encode(train + test) for train, test in sets]
+    steps = max(len(x) for x, _, _, _ in codes)
     generator = torch.Generator().manual_seed(3 * seed + 1)
-    net = nets_of(model, every, generator)
     rate = torch.tensor(rates).repeat_interleave(nets)
-    optimizer, learned = Adam(net, rate), [None] * every
-    right = torch.zeros(every)
-    look = run.pick(test=2, default=25)
-    for update in run.track(range(max(1, most // batch)), f"Reber, {model}"):
-        chosen = torch.randint(len(train), (every, batch), generator=generator)
-        steps = int(lengths[chosen].max())
-        scores = logits(net, x[:steps, chosen])
-        loss = F.cross_entropy(
-            scores.flatten(0, 2), after[:steps, chosen].flatten(), ignore_index=-1,
-            reduction="none",
-        )  # fmt: skip
-        loss.view(steps, every, batch).sum(0).mean(1).sum().backward()
-        optimizer.step()
-        if (update + 1) % look == 0:
+    kind = Others if model in RIVALS else Cells
+    net: Any = kind(model, rate, generator)
+    which = np.arange(every) % 3  # the sets of each net
+    x_all = np.zeros((3, 2 * size, steps), np.int64)
+    due_all = np.zeros((3, 2 * size, steps, 7), np.float32)
+    length = np.stack([code[3].numpy() for code in codes])
+    for k, (x, after, _, _) in enumerate(codes):
+        x_all[k, :, : len(x)] = x.T.numpy()
+        one_hot = torch.nn.functional.one_hot(after.clamp_min(0), 7) * (after >= 0)[..., None]
+        due_all[k, :, : len(x)] = one_hot.transpose(0, 1).numpy()
+    learned: list[int | None] = [None] * every
+    right, look = np.zeros(every), run.pick(test=5, default=500)
+    for i in run.track(range(most), f"Reber, {model}"):
+        chosen = torch.randint(size, (every,), generator=generator).numpy()
+        lengths = length[which, chosen]
+        longest = int(lengths.max())
+        x = x_all[which, chosen, :longest].T
+        due = due_all[which, chosen, :longest].transpose(1, 2, 0)
+        counts = (np.arange(longest)[:, None] < lengths)[:, None].astype(np.float32)
+        net.learn(np.ascontiguousarray(x), np.ascontiguousarray(due), counts)
+        if (i + 1) % look:
+            continue
+        for k, (x_k, _, may, lengths_k) in enumerate(codes):
             with torch.no_grad():
-                seen = logits(net, x[:, None].expand(-1, every, -1))
-            good = reber.predicted(seen, may, lengths)
-            right = good[:, len(train) :].float().mean(1)
-            for i in good.all(1).nonzero().flatten().tolist():
-                learned[i] = learned[i] or (update + 1) * batch
+                good = reber.predicted(net.scores(x_k), may, lengths_k)[which == k]
+            mine = np.flatnonzero(which == k)
+            right[mine] = good[:, size:].float().mean(1).numpy()
+            for n in mine[good.all(1).numpy()].tolist():
+                learned[n] = learned[n] or i + 1
         if all(learned):
             break
     return {"solved": learned, "right": right.tolist()}
 
 
-def taught(run: Run, model: str) -> dict:
-    """Return how nets learn at their best rate, chosen on seeds apart."""
-    most = run.pick(test=128, default=FAST, full=40_000)
-    rates = run.pick(test=[0.01], default=[0.01], full=[0.005, 0.01, 0.02, 0.04])
-    nets, best = run.pick(test=2, default=3, full=10), rates[0]
-    scores: dict[float, tuple[int, float]] = {}
-    while len(rates) > 1 or scores:
-        found = run.trial(
-            strings, model=model, rates=rates, nets=4, seed=run.seed + 10_000, most=most
-        )
-        for i, rate in enumerate(rates):
-            times = [t for t in found["solved"][4 * i : 4 * i + 4] if t]
-            scores[rate] = len(times), sum(found["right"][4 * i : 4 * i + 4])
-        best = max(scores, key=lambda rate: scores[rate])
-        if min(scores) < best < max(scores) or len(scores) > 8:
-            break
-        rates = [best / 2] if best == min(scores) else [best * 2]
+def taught(run: Run, model: str, most: int = MOST, tune: bool = True) -> dict:
+    """Return how nets learn at their best rate, chosen on seeds apart: for all models alike."""
+    most = run.pick(test=15, default=10_000, full=most)
+    rates = run.pick(test=[0.5], default=[0.5], full=[0.05, 0.1, 0.2, 0.5, 1.0])
+    nets, best = run.pick(test=3, default=6, full=21), 0.5
+    if len(rates) > 1 and tune:
+        apart_ = {"nets": 6, "seed": run.seed + 10_000, "most": most}
+        found = run.trial(strings, model=model, rates=rates, **apart_)
+
+        def score(i: int) -> tuple[int, float, float]:
+            mine = slice(6 * i, 6 * i + 6)
+            times = [t for t in found["solved"][mine] if t]
+            return len(times), -sum(times) / max(1, len(times)), sum(found["right"][mine])
+
+        best = rates[max(range(len(rates)), key=score)]
     found = run.trial(strings, model=model, rates=[best], nets=nets, seed=run.seed, most=most)
     return found | {"rate": best, "most": most}
 
 
-def within(found: dict, limit: float) -> list[float]:
-    """Return for each net whether it had learned by then, 1 or 0."""
-    return [float(t is not None and t <= limit) for t in found["solved"]]
+def fast(found: dict) -> dict:
+    """Return the same, with who took more than `FAST` strings counted as who never learned."""
+    return {"solved": [t if t and t <= FAST else None for t in found["solved"]]}
 
 
-def compared(run: Run, rivals: tuple[str, ...], limit: float, ours: str) -> Finding:
-    """Judge how much more often cells learn than the best of the rivals, net by net."""
-    cells = taught(run, "lstm")
-    others = {model: taught(run, model) for model in rivals}
-    best = max(others, key=lambda model: sum(within(others[model], limit)))
-    a, b = within(cells, limit), within(others[best], limit)
-    gap = paired(a, b)
-    if gap.low == gap.high:  # all alike: two exact intervals that overlap or not
-        low = proportion(int(sum(a)), len(a)).low - proportion(int(sum(b)), len(b)).high
-        gap = dataclasses.replace(gap, low=min(gap.mean, low), high=gap.mean)
-    judged = judge(gap, above=0.0, paper_regime=False)
-    said = "; ".join(f"{model}: {told(found)}" for model, found in others.items())
-    return Finding(
-        judged,
-        ours=f"{sum(a):.0f} and {sum(b):.0f} of {len(a)} nets, {ours}",
-        ran=f"Rates {cells['rate']} and {', '.join(str(f['rate']) for f in others.values())}, at "
-        f"most {cells['most']:,} strings. {OURS}",
-        measured=f"Cells: {told(cells)}. {said}. The difference in shares is {gap}.",
-        numbers={"lstm": cells, **others},
-        between=OURS,
-        would_decide="About forty nets." if judged.verdict == UNDECIDED else "",
-    )
+def best_of(others: dict[str, dict]) -> str:
+    """Return which of the others learned most often, and at a tie soonest."""
+
+    def score(model: str) -> tuple[int, float]:
+        times = [t for t in others[model]["solved"] if t]
+        return len(times), -sum(times) / max(1, len(times))
+
+    return max(others, key=score)
 
 
-RIVALS = ("tanh", "orthogonal", "identity", "elman")
 TABLE = (
-    "The embedded Reber grammar, 256 strings to learn from and 256 others. Learned: on all 512 "
-    "every legal symbol outranks every illegal one. Three blocks of two cells against nets of 15 "
-    "units (tanh, orthogonal, rectified with identity, all errors sent back; and Elman's "
-    "procedure), each tuned with Adam. "
+    "The embedded Reber grammar as in §5.1.3: three pairs of 256 strings to learn from and 256 "
+    "others; learned, when on all 512 every possible next symbol outranks all others. Single "
+    "strings, plain descent, squared errors, at most 80,000 strings for all. Three blocks of two "
+    "cells against the nets of Table 1 that can be rebuilt: full gradients (what RTRL computes) of "
+    "12 units, and Elman's procedure with 15. Each has one of the rates .05 to 1, the best of "
+    "six nets apart for each rate; then 21 nets. Recurrent cascade correlation is left out. "
 )
+SEEN = (
+    "Earlier pilots: by a literal reading with a change at every symbol, 1 and 2 of 10 LSTM nets "
+    "within 60,000 strings; in batches with Adam, 3 of 3 LSTM nets, and 2 of 3 plain nets with "
+    "full gradients."
+)
+
+
+def against(run: Run) -> tuple[dict, dict[str, dict], str]:
+    """Return what cells and others learned, and which of the others is the best."""
+    models = run.pick(test=RIVALS, default=RIVALS[1:], full=RIVALS)
+    cells, others = taught(run, "LSTM 3x2"), {model: taught(run, model) for model in models}
+    return cells, others, best_of(others)
+
+
+def texts(cells: dict, others: dict[str, dict]) -> dict[str, Any]:
+    """Return what all findings of this file tell alike."""
+    rates = ", ".join(f"{f['rate']} ({model})" for model, f in others.items())
+    said = "; ".join(f"{model}: {told(found)}" for model, found in others.items())
+    return {
+        "ran": f"Rates {cells['rate']} (LSTM), {rates}; at most {cells['most']:,} strings.",
+        "measured": f"Of {len(cells['solved'])} nets, and strings until then. LSTM: "
+        f"{told(cells)}. {said}.",
+        "numbers": {"LSTM": cells, **others},
+        "between": LESS,
+    }
 
 
 @claim(
     "C3a",
     "abstract, Table 1",
-    "LSTM has many more successful runs than recurrent nets.",
+    "LSTM has many more successful runs than recurrent nets of its time.",
     quotes="LSTM leads to many more successful runs, and learns much faster.",
-    asks=f"{TABLE}The difference of the shares learned within 40,000 strings, the paper's slowest "
-    "mean, from the best of the others. (An earlier pilot of others: 3 of 3 cells; Elman's "
-    "procedure 0 of 3, full errors with Adam 2 of 3.)",
-    holds_if="the interval of the paired difference lies above 0",
+    asks=f"{TABLE}The share of LSTM nets that learn, less that of the best other. If nothing "
+    f"learns, or both always do, the exact intervals meet, and nothing is decided. {SEEN}",
+    holds_if="the exact interval of LSTM's share lies above that of the other's",
     fails_if="it lies below",
     paper="97 to 100% against 0 to 50%",
 )
 def more_runs(run: Run) -> Finding:
     """Compare shares of nets that learn at all."""
-    return compared(run, RIVALS, float("inf"), "cells and the best of the others")
+    cells, others, best = against(run)
+    judged = judge(apart(share(cells), share(others[best])), above=0, paper_regime=full(run))
+    return Finding(
+        judged,
+        ours=f"{told(cells)}; {best}: {told(others[best])}",
+        would_decide=MORE if judged.verdict == UNDECIDED else "",
+        **texts(cells, others),
+    )
 
 
 @claim(
     "C3b",
     "abstract, Table 1",
-    "LSTM learns much faster than recurrent nets.",
+    "LSTM learns much faster than recurrent nets of its time.",
     quotes="LSTM leads to many more successful runs, and learns much faster.",
-    asks=f"{TABLE}Fast: within 24,100 strings, the slowest trial of the paper's last row. The "
-    "difference of the shares that are, from the best of the others.",
-    holds_if="the interval of the paired difference lies above 0",
+    asks=f"{TABLE}Net by net, with equal strings: whether 1.72 times LSTM's number of strings is "
+    "below the best other's, who never learns counting as more than 80,000. (In Table 1 the best "
+    "other takes 2.96 times as many; 1.72 is its root.) Pairs in which neither learns are left "
+    f"out. {SEEN}",
+    holds_if="the exact interval of the share of pairs lies above one half",
     fails_if="it lies below",
     paper="8,440 against 25,000 strings",
 )
 def faster(run: Run) -> Finding:
-    """Compare shares of nets that learn fast."""
-    return compared(run, RIVALS, FAST, "cells and the best of the others")
+    """Compare strings until success, net by net."""
+    cells, others, best = against(run)
+    judged = sooner(
+        cells["solved"], others[best]["solved"], MUCH, cells["most"], paper_regime=full(run)
+    )
+    return Finding(
+        judged,
+        ours=f"{told(cells)}; {best}: {told(others[best])}",
+        would_decide=MORE if judged.verdict == UNDECIDED else "",
+        **texts(cells, others),
+    )
 
 
 @claim(
@@ -178,11 +238,21 @@ def faster(run: Run) -> Finding:
     "§5.1.6",
     "Without output gates nets do not learn fast.",
     quotes="Without output gates, we did not achieve fast learning.",
-    asks="The same nets without output gates. Fast: within 24,100 strings, the slowest trial of "
-    "the paper's last row. The difference of the shares that are, with gates and without.",
-    holds_if="the interval of the paired difference lies above 0",
+    asks="The nets of C3a with output gates and without, tuned alike. Fast: within 24,100 strings, "
+    "the slowest trial of the last row of Table 1. The share that are fast, with less without. If "
+    "no net is fast, or all are, nothing is decided. (An earlier pilot in batches with Adam: none "
+    "of 2 without output gates, 3 of 3 with.)",
+    holds_if="the exact interval of the share with output gates lies above that without",
     fails_if="it lies below",
 )
 def output_gates(run: Run) -> Finding:
     """Compare cells with and without output gates."""
-    return compared(run, ("no output gates",), FAST, "with output gates and without")
+    cells, without = taught(run, "LSTM 3x2"), taught(run, "no output gates")
+    a, b = share(fast(cells)), share(fast(without))
+    judged = judge(apart(a, b), above=0, paper_regime=full(run))
+    return Finding(
+        judged,
+        ours=f"{told(fast(cells))} with, {told(fast(without))} without are fast",
+        would_decide=MORE if judged.verdict == UNDECIDED else "",
+        **texts(cells, {"no output gates": without}),
+    )
