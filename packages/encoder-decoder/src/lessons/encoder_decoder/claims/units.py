@@ -1,0 +1,89 @@
+"""Claims C6a, C6b: units of short and long memory, and how their gates stand."""
+
+from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE
+from ..lab.run import Run
+from ..lab.statistics import interval, judge
+from .contest import BETWEEN, bounds, protocol, runs_of, would_decide
+
+SENTENCE = (
+    "Those units that learn to capture short-term dependencies will tend to have reset gates that "
+    "are frequently active"
+)
+HOW = (
+    "The encoders of C1a read test sentences. A unit's memory is the lag at which the "
+    "autocorrelation of its state falls below 1/e"
+)
+
+
+def rank_correlation(x: list[float], y: list[float]) -> float:
+    """Return Spearman's coefficient; 0 where one side is constant."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(x, y).statistic) if len(set(x)) > 1 and len(set(y)) > 1 else 0.0
+
+
+def draw_units(figure, numbers) -> None:
+    """Draw a net's units by memory and gates."""
+    figure.set_size_inches(6.4, 2.8)
+    for axes, (name, label) in zip(
+        figure.subplots(1, 2),
+        (("update", "mean of the update gate"), ("reset active", "share of steps with r below ½")),
+    ):
+        axes.plot(numbers["memory"], numbers[name], "o", color=BLUE, markersize=4, alpha=0.7)
+        axes.set(xlabel="memory in words", ylabel=label)
+
+
+@claim(
+    "C6a",
+    "§2.3",
+    "Units of short memory have their reset gates active more often.",
+    draw_units,
+    quotes=SENTENCE,
+    asks=f"{HOW}; its reset gate is active where it is below one half (close to 0 it forgets). "
+    "The rank correlation over units of memory and share of active steps.",
+    holds_if="the 95% interval over nets lies below 0",
+    fails_if="it lies above",
+    full_only=True,
+)
+def resets(run: Run) -> Finding:
+    """Correlate memory and resets."""
+    units = [f["units"] for f in runs_of(run, "gru")]
+    found = interval([rank_correlation(u["memory"], u["reset active"]) for u in units])
+    return Finding(
+        judge(found, below=0.0, paper_regime=False),
+        ours=f"rank correlation {found.text(2)}",
+        ran=protocol(run),
+        measured=f"Memory and share of active resets: {found.text(2)} over "
+        f"{len(units[0]['memory'])} units.",
+        numbers={"correlation": bounds(found), **units[0]},
+        between=BETWEEN + ".",
+        would_decide=would_decide(found, 0.0),
+    )
+
+
+@claim(
+    "C6b",
+    "§2.3",
+    "Units of long memory keep their update gates mostly active.",
+    quotes="but those that capture longer-term dependencies will have update gates that are mostly "
+    "active.",
+    asks=f"{HOW}. The rank correlation over units of memory and mean update gate (eq. 7 all but "
+    "implies its sign: an illustration rather than evidence).",
+    holds_if="the 95% interval over nets lies above 0",
+    fails_if="it lies below",
+    full_only=True,
+)
+def updates(run: Run) -> Finding:
+    """Correlate memory and update gates."""
+    units = [f["units"] for f in runs_of(run, "gru")]
+    found = interval([rank_correlation(u["memory"], u["update"]) for u in units])
+    return Finding(
+        judge(found, above=0.0, paper_regime=False),
+        ours=f"rank correlation {found.text(2)}",
+        ran=protocol(run),
+        measured=f"Memory and mean update gate: {found.text(2)}.",
+        numbers={"correlation": bounds(found)},
+        between=BETWEEN + ".",
+        would_decide=would_decide(found, 0.0),
+    )

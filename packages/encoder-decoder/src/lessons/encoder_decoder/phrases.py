@@ -1,0 +1,193 @@
+"""Scoring a phrase table (§3.1): the paper's use of the model, one more number for each pair.
+
+The table is Moses': a source phrase, a target phrase, and their scores, a line each.
+"""
+
+import collections
+import dataclasses
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from .model import RNNEncoderDecoder
+from .training import pad
+
+Phrase = tuple[str, ...]
+PAD, UNKNOWN, END = range(3)  # ids that every shortlist begins with
+
+
+class Shortlist:
+    """The most frequent words of a language; all others are one, [UNK] (§4.1).
+
+    Args:
+        texts: words, text by text.
+        size: K, with padding, unknown and end.
+
+    Raises:
+        ValueError: a size without room for a word.
+    """
+
+    def __init__(self, texts: Iterable[Sequence[str]], size: int) -> None:
+        if size < 4:
+            raise ValueError(f"size must be at least 4, got {size}")
+        found = collections.Counter(word for text in texts for word in text)
+        order = sorted(found, key=lambda word: (-found[word], word))[: size - 3]
+        self.words = ["<pad>", "[UNK]", "</s>", *order]
+        self.index = {word: i for i, word in enumerate(self.words) if i > END}
+
+    def __len__(self) -> int:
+        """Return K."""
+        return len(self.words)
+
+    def ids(self, phrase: Sequence[str]) -> list[int]:
+        """Return a phrase's ids, with the end mark."""
+        return [*(self.index.get(word, UNKNOWN) for word in phrase), END]
+
+    def phrase(self, ids: Sequence[int]) -> Phrase:
+        """Return the words of ids, up to the end mark."""
+        ids = list(ids)
+        return tuple(self.words[i] for i in (ids[: ids.index(END)] if END in ids else ids))
+
+    def unknown(self, phrase: Sequence[str]) -> int:
+        """Return how many words are not on the list: the paper's word penalty (§4.2)."""
+        return sum(word not in self.index for word in phrase)
+
+
+@dataclasses.dataclass
+class PhraseTable:
+    """Pairs of phrases with their scores: probabilities as Moses keeps them, or logarithms.
+
+    Raises:
+        ValueError: a score without a number for each pair.
+    """
+
+    pairs: list[tuple[Phrase, Phrase]]
+    scores: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values in self.scores.items():
+            if len(values) != len(self.pairs):
+                raise ValueError(
+                    f"score {name!r} has {len(values)} numbers for {len(self.pairs)} pairs"
+                )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, names: Sequence[str] | None = None) -> "PhraseTable":
+        """Read Moses' form, ``source ||| target ||| numbers``; what follows is passed over.
+
+        Args:
+            path: the file, in UTF-8.
+            names: of the scores; None: "0", "1" and so on.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: a line of another form; names the line.
+        """
+        pairs: list[tuple[Phrase, Phrase]] = []
+        rows: list[list[float]] = []
+        for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
+            parts = [part.strip() for part in line.split("|||")]
+            try:
+                values = [float(value) for value in parts[2].split()]
+            except (IndexError, ValueError):
+                raise ValueError(
+                    f"{path}, line {number}: 'source ||| target ||| numbers' is expected, "
+                    f"got {line!r}"
+                ) from None
+            if rows and len(values) != len(rows[0]):
+                raise ValueError(
+                    f"{path}, line {number}: {len(values)} scores, the first line has "
+                    f"{len(rows[0])}"
+                )
+            pairs.append((tuple(parts[0].split()), tuple(parts[1].split())))
+            rows.append(values)
+        names = [str(i) for i in range(len(rows[0]) if rows else 0)] if names is None else names
+        if rows and len(names) != len(rows[0]):
+            raise ValueError(f"{path} has {len(rows[0])} scores a line, got {len(names)} names")
+        columns = [list(column) for column in zip(*rows)] if rows else [[] for _ in names]
+        return cls(pairs, dict(zip(names, columns)))
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write Moses' form, atomically."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        lines = (
+            f"{' '.join(source)} ||| {' '.join(target)} ||| {' '.join(map(repr, values))}\n"
+            for (source, target), *values in zip(self.pairs, *self.scores.values())
+        )
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+            os.replace(temporary, path)
+        finally:  # a full disk leaves nothing behind
+            temporary.unlink(missing_ok=True)
+
+    def rescored(
+        self,
+        model: RNNEncoderDecoder,
+        source: Shortlist,
+        target: Shortlist,
+        name: str = "rnn",
+        batch: int = 512,
+    ) -> "PhraseTable":
+        """Return the table with one more score, log p(target | source) of each pair (§3.1).
+
+        Args:
+            model: in eval mode.
+            source: the words that it knows of the source language.
+            target: the words that it knows of the target language.
+            name: of the new score.
+            batch: pairs at once; results do not depend on it.
+
+        Raises:
+            ValueError: an empty phrase, or a name that is there already.
+        """
+        if name in self.scores:
+            raise ValueError(f"the table has a score {name!r} already")
+        ids = [(source.ids(e), target.ids(f)) for e, f in self.pairs]
+        return PhraseTable(self.pairs, {**self.scores, name: score_pairs(model, ids, batch)})
+
+    def best(self, name: str, count: int = 3) -> dict[Phrase, list[Phrase]]:
+        """Return each source's targets, best first by one score, ties in the table's order.
+
+        Raises:
+            ValueError: no such score.
+        """
+        if name not in self.scores:
+            raise ValueError(f"no score {name!r}; there are {', '.join(self.scores)}")
+        found = collections.defaultdict(list)
+        for (e, f), value in zip(self.pairs, self.scores[name]):
+            found[e].append((-value, len(found[e]), f))
+        return {e: [f for *_, f in sorted(rows)[:count]] for e, rows in found.items()}
+
+
+@torch.no_grad()
+def score_pairs(
+    model: RNNEncoderDecoder,
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    batch: int = 512,
+) -> list[float]:
+    """Return log p(y | x) of each pair of ids, in nats, in batches of similar length.
+
+    Raises:
+        ValueError: an empty phrase, an id outside the vocabulary, a batch below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    for i, pair in enumerate(pairs):
+        for side, ids in zip(("source", "target"), pair):
+            if not len(ids):
+                raise ValueError(f"the {side} of pair {i} is empty")
+    device, found = model.encoder.embedding.weight.device, [math.nan] * len(pairs)
+    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][1]), len(pairs[i][0])))
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        src, length = pad([pairs[i][0] for i in chosen], PAD)
+        tgt, _ = pad([pairs[i][1] for i in chosen], model.config.pad_id)
+        scores = model.score(src.to(device), tgt.to(device), length.to(device))
+        for i, value in zip(chosen, scores.tolist()):
+            found[i] = value
+    return found

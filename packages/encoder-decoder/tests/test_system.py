@@ -1,0 +1,150 @@
+"""The translation system that the claims build: alignment, extraction, language model, search."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from lessons.encoder_decoder import EncoderDecoderConfig, PhraseTable, Shortlist
+from lessons.encoder_decoder.claims import aligning, ask, choices, made_up, nets, search, shipped
+from lessons.encoder_decoder.claims.ngrams import Trigrams
+from lessons.encoder_decoder.lab.run import Run
+
+TEXTS = [tuple(t.split()) for t in ("a b c a", "a b", "c a b", "b b a c")]
+
+
+def test_model_1_learns_a_dictionary():
+    pairs = made_up.phrases(150, 0, 1, 4)
+    table, places = aligning.model_1(pairs, 8)
+    for e, f in made_up.FRENCH.items():
+        assert table[e, f] == max(v for (a, _), v in table.items() if a == e)
+    right = total = 0
+    for (e, f), row in zip(pairs, places):
+        right += sum(i >= 0 and made_up.FRENCH[e[i]] == w for w, i in zip(f, row))
+        total += len(f)
+    assert right / total > 0.9
+    sums = {}
+    for (e, _), v in table.items():
+        sums[e] = sums.get(e, 0.0) + v
+    assert all(v == pytest.approx(1) for v in sums.values())
+
+
+def test_phrases_are_those_that_no_link_leaves():
+    # Source 0 1 2, target 0 1 2 with 1 and 2 exchanged.
+    links = {(0, 0), (1, 2), (2, 1)}
+    found = set(aligning.spans(links, 3, 3))
+    want = {(0, 1, 0, 1), (1, 2, 2, 3), (2, 3, 1, 2), (1, 3, 1, 3), (0, 3, 0, 3)}
+    assert found == want
+    # A target word without a link may go with either neighbour, or with both.
+    assert set(aligning.spans({(0, 0), (1, 2)}, 2, 3)) == {
+        (0, 1, 0, 1), (0, 1, 0, 2), (1, 2, 2, 3), (1, 2, 1, 3), (0, 2, 0, 3),
+    }  # fmt: skip
+
+
+def test_links_grow_from_what_both_directions_have():
+    assert aligning.grown([0, 1], [0, 1]) == {(0, 0), (1, 1)}
+    assert aligning.grown([0, 0], [0]) == {(0, 0), (0, 1)}
+    assert aligning.grown([-1], [-1]) == set()
+
+
+def test_the_language_models_probabilities_sum_to_one():
+    model = Trigrams(TEXTS)
+    words = np.arange(model.size)
+    for u, v in itertools.product(range(model.size), repeat=2):
+        log = model.log(np.full(model.size, u), np.full(model.size, v), words)
+        assert np.exp(log).sum() == pytest.approx(1, abs=1e-9)
+    assert model.text(("a", "b")) > model.text(("b", "a"))
+    assert np.isfinite(model.text(("never", "seen")))
+
+
+@pytest.mark.parametrize("beam", [1, 50])
+def test_the_search_finds_the_best_translation(beam):
+    model, lm = Trigrams(TEXTS), 0
+    generator = np.random.default_rng(0)
+    spans = {}
+    for i, j in ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3)):
+        targets = [tuple("a"), ("b", "c"), ("c", "a", "b")][: 3 if j - i == 1 else 2]
+        features = np.concatenate([np.zeros((len(targets), 1)),
+                                   generator.normal(size=(len(targets), 2))], 1)  # fmt: skip
+        spans[i, j] = search.Span(targets, features, [[model.id(w) for w in t] for t in targets])
+        spans[i, j].prepare(model, lm)
+    weights = np.array([0.8, 1.0, -0.5])
+    found = search.best(spans, 3, weights, model, lm, beam)
+    for words, features in found:
+        assert features[lm] == pytest.approx(model.text(words))
+    scores = [float(x @ weights) for _, x in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len({words for words, _ in found}) == len(found)
+    best = -np.inf
+    for cut in ([(0, 1), (1, 2), (2, 3)], [(0, 2), (2, 3)], [(0, 1), (1, 3)]):
+        for row in itertools.product(*(range(len(spans[c].targets)) for c in cut)):
+            words = tuple(w for c, o in zip(cut, row) for w in spans[c].targets[o])
+            fixed = sum(float(spans[c].features[o, 1:] @ weights[1:]) for c, o in zip(cut, row))
+            best = max(best, fixed + weights[0] * model.text(words))
+    if beam > 1:
+        assert scores[0] == pytest.approx(best)
+    else:
+        assert scores[0] <= best + 1e-9
+
+
+def test_distance_counts_words():
+    assert choices.distance(tuple("abc"), tuple("abc")) == 0
+    assert choices.distance(tuple("abc"), tuple("bd")) == 2
+    assert choices.distance((), tuple("ab")) == 2
+
+
+def test_a_noisy_table_has_each_right_target_once():
+    pairs = made_up.phrases(30, 1, 2, 6)
+    rows = made_up.noisy_table(pairs, 0)
+    right = dict(pairs)
+    for e, f in pairs:
+        own = [row for row in rows if row[0] == e]
+        assert sum(row[1] == f for row in own) == 1
+        assert len({row[1] for row in own}) == len(own)
+    assert all(n >= 1 for *_, n in rows)
+    table = PhraseTable([(e, f) for e, f, _ in rows], {"count": [float(n) for *_, n in rows]})
+    wrong = sum(best[0] != right[e] for e, best in table.best("count", 1).items())
+    assert wrong > 10
+
+
+def test_contenders_have_their_widths_and_the_blind_one_sees_nothing():
+    config = EncoderDecoderConfig(3000, 3000, 48, 96, 48, 48)
+    sizes = {
+        kind: sum(p.numel() for p in nets.make(kind, config, 0).parameters())
+        for kind in ("gru", "tanh", "tanh, as many weights")
+    }
+    assert sizes["tanh"] < 0.9 * sizes["gru"]
+    assert sizes["tanh, as many weights"] == pytest.approx(sizes["gru"], rel=0.02)
+    assert nets.seen("blind", [([5, 6, 2], [7, 2])]) == [([2], [7, 2])]
+
+
+def test_a_net_learns_made_up_phrases_and_training_is_reproducible(tmp_path):
+    run = Run(tmp_path, scale="test")
+    made = made_up.phrases(40, 0, 1, 2)
+    lists = [Shortlist((pair[k] for pair in made), 40) for k in (0, 1)]
+    ids = [(lists[0].ids(e), lists[1].ids(f)) for e, f in made]
+    config = EncoderDecoderConfig(40, 40, 8, 12, 6, None)
+    losses = []
+    for _ in range(2):
+        net = nets.make("gru", config, 0)
+        before = nets.nats(net, ids)
+        nets.train(run, net, ids, 0.01, 30, 0)
+        losses.append(nets.nats(net, ids))
+    assert losses[0] == losses[1] < before
+
+
+def test_the_speller_is_kept_and_asked(tmp_path, capsys):
+    run = Run(tmp_path, scale="test")
+    found = shipped.learn_speller(run, 0)
+    assert found["weights"] < 20_000
+    path = tmp_path / "model.safetensors"
+    assert ask.main(["abc", "--model", str(path), "--beam", "2"]) == 0
+    assert capsys.readouterr().out.startswith("abc")
+    assert ask.main(["x1", "--model", str(path)]) == 1
+    assert "letters a to z" in capsys.readouterr().out
+    assert ask.main(["abc", "--model", str(tmp_path / "none")]) == 1
+    assert "ships none yet" in capsys.readouterr().out
+    torch.save({"a": torch.zeros(1)}, tmp_path / "bad.safetensors")
+    assert ask.main(["abc", "--model", str(tmp_path / "bad.safetensors")]) == 1
+    assert "another version" in " ".join(capsys.readouterr().out.split())
