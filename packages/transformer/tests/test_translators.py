@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from lessons.transformer import MultiHeadAttention, Transformer
-from lessons.transformer.claims import curves, race, rows, translators
+from lessons.transformer.claims import curves, race, rows, translators, tuning
 from lessons.transformer.claims.race import recurrent, transformer
 from lessons.transformer.lab.run import Run
 from lessons.transformer.lab.statistics import interval
+from lessons.transformer.training import noam_lr
 
 
 @pytest.fixture
@@ -38,12 +39,44 @@ def test_a_branch_ends_as_a_training_of_its_own_length(run, model, monkeypatch):
 
 def test_the_rate_rises_stays_and_falls(run, monkeypatch):
     rates = []
-    monkeypatch.setattr(translators, "WARMUP", 5)
+    monkeypatch.setitem(translators.SCHEDULES, "200, stays", (5, False))
     monkeypatch.setattr(translators, "step_of", lambda *args: rates.append(args[2]))
     pairs = translators.texts(run)["ids"]["train"]
     net = translators.make(run, "Transformer", 0)
     list(translators.trained(run, net, 1.0, [30], pairs, 0))
     assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, *[1.0] * 23, 0.75, 0.5, 0.25])
+
+
+def test_the_paper_schedule_is_that_of_eq_3_over_its_peak():
+    peak = noam_lr(800, 64, 800)
+    for step in (1, 400, 800, 801, 3200):
+        assert translators.height(step, "800, root") == pytest.approx(noam_lr(step, 64, 800) / peak)
+    assert [translators.height(step, "800, stays") for step in (400, 800, 3200)] == [0.5, 1, 1]
+
+
+def test_both_nets_are_searched_alike(tmp_path, monkeypatch):
+    """The same schedules and sizes, more rates where the best is at an edge; ends of equal cost."""
+    run, work = Run(tmp_path, scale="full"), {"GRU": 4.0, "GRU, tied": 4.0, "Transformer": 8.0}
+    work |= {small: work[name] / 4 for name, small in tuning.SMALL.items()}
+    best = {"200, stays": 1e-3, "800, stays": 4e-3, "800, root": 4e-3}
+
+    def trial(function, **settings):
+        if function is tuning.speeds:
+            return {"operations": work}
+        schedule = settings.get("schedule", "200, stays")
+        worse = abs(math.log2(settings["rate"] / best[schedule]))
+        return worse + 1.0 * ("stays" in schedule) + 0.1 * settings["model"].startswith("GRU, t")
+
+    monkeypatch.setattr(run, "trial", trial)
+    found = {name: tuning.searched(run, name) for name in ("Transformer", "GRU")}
+    assert [found[n]["model"] for n in found] == ["Transformer", "GRU"]
+    assert {f["schedule"] for f in found.values()} == {"800, root"}
+    assert found["Transformer"]["rate"] == 4e-3
+    for each in found.values():  # nothing but a grid whose best is inside
+        assert {t["schedule"] for t in each["tried"]} == {*translators.SCHEDULES}
+    small = [t for t in found["Transformer"]["tried"] if t["model"].endswith("small")]
+    assert {t["steps"] for t in small} == {4800}  # four times the steps of 2400 · 4 / 8
+    assert len({t["rate"] for t in small}) >= 3
 
 
 def test_a_tied_net_has_one_matrix_and_wider_inputs():

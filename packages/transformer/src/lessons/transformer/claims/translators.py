@@ -20,7 +20,10 @@ from .bleu import bleu, words
 from .pieces import Pieces
 from .race import BOS, recurrent, said, transformer
 
-TOKENS, WARMUP, LONGEST = 800, 200, 80
+TOKENS, LONGEST = 800, 80
+# How the rate rises and what it does then: it stays, or falls with the root of the step (eq. 3).
+SCHEDULES = {"200, stays": (200, False), "800, stays": (800, False), "800, root": (800, True)}
+USUAL = "200, stays"
 SMOOTHING = DROPOUT = 0.1  # §5.4
 FALL = 0.1  # the last part of every training, in which the rate falls to nothing
 BINS = {"1–10": (0, 10), "11–20": (11, 20), "21+": (21, 1000)}
@@ -50,13 +53,20 @@ def texts(run: Run, size: int = 4000) -> dict[str, Any]:
 
 
 def make(run: Run, model: str, seed: int) -> nn.Module:
-    """Return a translator: "Transformer", "GRU", or "GRU, tied", which has one matrix less."""
-    size, width = len(texts(run)["pieces"]), run.pick(test=16, default=128)
-    if model != "Transformer":
+    """Return a translator: "Transformer" or "GRU", or what a word behind the comma says of it.
+
+    "tied" has one matrix of embeddings and output, "small" is half as wide (and the Transformer has
+    two layers in place of three).
+    """
+    small = model.endswith("small")
+    size, width = len(texts(run)["pieces"]), run.pick(test=16, default=64 if small else 128)
+    if model.startswith("GRU"):
         sizes: dict[str, Any] = {"embedding": width, "encoder": width, "decoder": 2 * width}
-        return recurrent(size, seed, tied=model == "GRU, tied", dropout=DROPOUT, **sizes)
-    sizes = {"d_model": width, "d_ff": 4 * width, "num_encoder_layers": 3, "num_decoder_layers": 3}
-    return transformer(size, seed, dropout=DROPOUT, **sizes)
+        tied = "tied" in model
+        return recurrent(size, seed, tied=tied, dropout=DROPOUT, **sizes)
+    layers = 2 if small else 3
+    sizes = {"num_encoder_layers": layers, "num_decoder_layers": layers}
+    return transformer(size, seed, dropout=DROPOUT, d_model=width, d_ff=4 * width, **sizes)
 
 
 def states_of(net: Any, src: torch.Tensor, tgt: torch.Tensor) -> torch.Tensor:
@@ -106,21 +116,34 @@ def tensors(run: Run, pairs, chosen: list[int]) -> tuple[torch.Tensor, torch.Ten
             pad([(BOS, *b) for _, b in some]).to(run.device))  # fmt: skip
 
 
+def height(step: int, schedule: str) -> float:
+    """Return the rate at a step over its peak, before the end's fall."""
+    warmup, root = SCHEDULES[schedule]
+    return min(step / warmup, (warmup / step) ** 0.5 if root else 1.0)
+
+
 def trained(
-    run: Run, net: nn.Module, rate: float, ends, pairs, seed: int, smoothing: float = SMOOTHING
+    run: Run,
+    net: nn.Module,
+    rate: float,
+    ends,
+    pairs,
+    seed: int,
+    smoothing: float = SMOOTHING,
+    schedule: str = USUAL,
 ) -> Iterator[tuple[int, nn.Module]]:
     """Train a net; yield each length of training and the net that it ends with.
 
-    The rate rises for 200 steps and stays. For each length a copy branches off when a tenth of it
-    is left, and its rate falls in a line to nothing on the batches that come next (Hägele et al.
-    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations"). So each
-    length has a training that ends, and what comes before is shared.
+    The rate rises, and stays or falls slowly (`SCHEDULES`). For each length a copy branches off
+    when a tenth of it is left, and its rate falls in a line to nothing on the batches that come
+    next (Hägele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+    Durations"). So each length has a training that ends, and what comes before is shared.
     """
     net.to(run.device).train()
     optimizer, plan = adam(net), batches(pairs, max(ends), seed)
     starts = {end: end - max(round(FALL * end), 1) for end in ends}
     for step in run.track(range(1, max(starts.values()) + 1), f"rate {rate:g}, seed {seed}"):
-        now = rate * min(step / WARMUP, 1.0)
+        now = rate * height(step, schedule)
         step_of(net, optimizer, now, *tensors(run, pairs, plan[step - 1]), smoothing)
         for end in [end for end, start in starts.items() if start == step]:
             branch, its = copy.deepcopy((net, optimizer))
@@ -130,20 +153,24 @@ def trained(
             yield end, branch.eval()
 
 
-def translator(run: Run, model: str, rate: float, ends: list[int], seed: int):
+def translator(
+    run: Run, model: str, rate: float, ends: list[int], seed: int, schedule: str = USUAL
+):
     """Train one translator; return its scores on the test pages after each length of training."""
     pairs = texts(run)["ids"]["train"]
-    lengths = trained(run, make(run, model, seed), rate, ends, pairs, seed)
+    net = make(run, model, seed)
+    lengths = trained(run, net, rate, ends, pairs, seed, schedule=schedule)
     dev = texts(run)["ids"]["dev"]
     return [
         {"step": end, **scores(run, net), "dev": forced(run, net, dev)[0]} for end, net in lengths
     ]
 
 
-def tune(run: Run, model: str, rate: float, end: int, seed: int) -> float:
+def tune(run: Run, model: str, rate: float, end: int, seed: int, schedule: str = USUAL) -> float:
     """Return the loss per piece on the dev pages after a training at a rate."""
     pairs = texts(run)["ids"]["train"]
-    ((_, net),) = trained(run, make(run, model, seed), rate, [end], pairs, seed)
+    net = make(run, model, seed)
+    ((_, net),) = trained(run, net, rate, [end], pairs, seed, schedule=schedule)
     return forced(run, net, texts(run)["ids"]["dev"])[0]
 
 

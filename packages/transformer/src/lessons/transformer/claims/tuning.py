@@ -1,0 +1,68 @@
+"""How both translators of C1 are tuned: the same search, on pages apart, on a seed apart.
+
+At the middle length of training, first the rate of the net as it began, then rate and schedule
+together, then those of a net of half the width, which gets as many operations by more steps.
+"""
+
+from typing import Any
+
+from ..lab.run import Run
+from .race import best_rate
+from .translators import SCHEDULES, USUAL, speeds, tune
+
+STEPS = (600, 1200, 2400, 4800)  # of the GRU; three sizes of training, and one for the curves
+FIRST = {"Transformer": 1e-3, "GRU": 1.5e-3}  # where the first search for a rate begins
+MODELS = ["Transformer", "GRU", "GRU, tied"]
+SMALL = {
+    "Transformer": "Transformer, small", "GRU": "GRU, small", "GRU, tied": "GRU, tied, small",
+}  # fmt: skip
+
+
+def costs(run: Run) -> dict[str, float]:
+    """Return the operations of a step of each net."""
+    counts = run.trial(speeds, models=MODELS, seed=run.seed)["operations"]
+    return counts | run.trial(speeds, models=list(SMALL.values()), seed=run.seed)["operations"]
+
+
+def lengths(run: Run, model: str) -> list[int]:
+    """Return the steps of a net that have the operations of the GRU's."""
+    sizes, work = run.pick(test=(3, 4, 5, 6), default=STEPS), costs(run)
+    return sorted({max(round(step * work["GRU"] / work[model]), 1) for step in sizes})
+
+
+def lengthen(settings: dict[str, Any], schedule: str) -> dict[str, Any]:
+    """Return settings of a trial with a schedule, told where it is not the first one."""
+    return settings if schedule == USUAL else settings | {"schedule": schedule}
+
+
+def searched(run: Run, name: str) -> dict[str, Any]:
+    """Return what is best for a net, "Transformer" or "GRU", and all that was tried.
+
+    The rates of each schedule, and those of the small net, are tried around twice the best one
+    before: a longer rise and a smaller net bear more.
+    """
+    if run.scale == "test":
+        return {"model": name, "rate": FIRST[name], "schedule": USUAL, "tried": []}
+    tried: list[dict[str, Any]] = []
+
+    def dev(model: str, rate: float, schedule: str, end: int) -> float:
+        settings = {"model": model, "rate": rate, "end": end, "seed": run.seed + 100}
+        nats = run.trial(tune, **lengthen(settings, schedule))
+        tried.append({"model": model, "rate": rate, "schedule": schedule, "steps": end,
+                      "nats": nats})  # fmt: skip
+        return -nats
+
+    def search(model: str, schedule: str, middle: float) -> dict[str, Any]:
+        end = lengths(run, model)[2]
+        rate, found = best_rate(lambda rate: dev(model, rate, schedule, end), middle)
+        return {"model": model, "schedule": schedule, "rate": rate, "nats": -found[rate]}
+
+    model = name
+    if name == "GRU":  # one matrix for embeddings and output, or two: on the shortest length
+        model = max(MODELS[1:], key=lambda form: dev(form, FIRST[name], USUAL, STEPS[0]))
+    best = search(model, USUAL, FIRST[name])
+    for schedule in list(SCHEDULES)[1:]:
+        best = min(best, search(model, schedule, 2 * best["rate"]), key=lambda each: each["nats"])
+    small = search(SMALL[model], best["schedule"], 2 * best["rate"])
+    best = min(best, small, key=lambda each: each["nats"])
+    return best | {"tried": tried}
