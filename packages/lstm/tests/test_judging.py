@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from lessons.lstm import LSTM1997, TruncatedLearner, save
-from lessons.lstm.claims import CLAIMS, exact, grammar, learning, noise, remember
+from lessons.lstm.claims import CLAIMS, exact, grammar, learning, predict, remember, shares
 from lessons.lstm.claims.rival import Adam, Conventional, Plain
 from lessons.lstm.lab.run import Run
 
@@ -127,21 +127,21 @@ def test_a_net_that_solves_its_task_is_found_out(tmp_path, monkeypatch):
 
 
 def test_who_is_sooner():
-    judged = learning.sooner([10] * 9 + [None], [None] * 9 + [None], paper_regime=True)
+    judged = shares.sooner([10] * 9 + [None], [None] * 9 + [None], paper_regime=True)
     assert (judged.verdict, judged.interval.n) == ("holds", 9)
-    judged = learning.sooner([10] * 9, [15] * 9, 2.0, paper_regime=True)
+    judged = shares.sooner([10] * 9, [15] * 9, 2.0, paper_regime=True)
     assert judged.verdict == "refuted"
-    judged = learning.sooner([10] * 9, [None] * 9, 2.0, 15, paper_regime=True)
+    judged = shares.sooner([10] * 9, [None] * 9, 2.0, 15, paper_regime=True)
     assert judged.verdict == "refuted", "never done is only known to take more than the limit"
-    assert learning.sooner([None], [None], paper_regime=True).verdict == "undecided"
+    assert shares.sooner([None], [None], paper_regime=True).verdict == "undecided"
 
 
 def test_shares_lie_apart_only_where_their_intervals_do():
-    many, few = learning.proportion(20, 20), learning.proportion(5, 20)
-    assert learning.apart(many, few).low > 0
-    assert learning.apart(few, few).low < 0 < learning.apart(few, few).high
-    nothing = learning.proportion(0, 20)
-    assert learning.apart(nothing, nothing).low < 0, "where nothing learns nothing is decided"
+    many, few = shares.proportion(20, 20), shares.proportion(5, 20)
+    assert shares.apart(many, few).low > 0
+    assert shares.apart(few, few).low < 0 < shares.apart(few, few).high
+    nothing = shares.proportion(0, 20)
+    assert shares.apart(nothing, nothing).low < 0, "where nothing learns nothing is decided"
 
 
 def test_another_device_is_refused(tmp_path):
@@ -162,7 +162,7 @@ def test_numbers_computed_are_counted():
 
 def test_predictors_learn_by_the_papers_rule():
     # Against the learner that carries derivatives, changing the weights at every step.
-    ours = noise.Predictors(5, 2, seeded())
+    ours = predict.Predictors(5, 2, seeded())
     ours.there[:], ours.rate[:] = 1, [[0.5], [1.0]]
     net = LSTM1997.from_preset("exp2a", seeds=2, input_size=5, output_size=5)
     weights = {name: torch.from_numpy(getattr(ours, name)).clone() for name in vars(ours)}
@@ -192,7 +192,7 @@ def test_predictors_learn_by_the_papers_rule():
 
 
 def test_a_cell_that_is_not_there_is_silent_and_does_not_learn():
-    net = noise.Predictors(5, 2, seeded())
+    net = predict.Predictors(5, 2, seeded())
     net.there[1] = 1
     before = net.gate.copy(), net.out.copy()
     whole = torch.randint(5, (8, 2), generator=seeded(1)).numpy()

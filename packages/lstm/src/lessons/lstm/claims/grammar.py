@@ -13,8 +13,9 @@ from ..lab.claim import Finding, claim
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, judge
 from ..network import LSTM1997
-from .learning import LESS, MORE, apart, full, share, sooner, told
+from .learning import LESS, MORE
 from .rival import Conventional
+from .shares import apart, full, share, sooner, told
 
 FAST = 24_100  # Table 1's notes: the slowest trial of its last row
 MOST = 80_000  # twice the mean of its slowest row

@@ -6,8 +6,9 @@ from ..lab.claim import Finding, claim
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED
 from ..tasks import side_by_side, two_sequence
-from .learning import LESS, MORE, RULE, full, lesson, sooner, told
+from .learning import LESS, MORE, RULE, lesson
 from .rival import Plain
+from .shares import full, sooner, told
 
 FEW, ALL = 8, 256  # sequences on which most guesses fail; those that the paper's ST1 asks for
 

@@ -51,7 +51,7 @@ class Conventional:
             np.tanh((half * y[t]).sum(1) + now, y[t + 1])
             y[t + 1] += 1
             y[t + 1] /= 2
-        net = np.einsum("khs,ths->tks", self.out, y[1:]) + self.bias_out
+        net = np.einsum("kns,tns->tks", self.out, y[1:]) + self.bias_out
         if self.shortcut:
             net = net + self.direct[x, :, nets].transpose(0, 2, 1)
         return y, (1 + np.tanh(net / 2)) / 2
@@ -66,7 +66,7 @@ class Conventional:
         """
         y, shown = self.run(x)
         error = shown * (1 - shown) * (due - shown) * counts
-        back = np.einsum("khs,tks->ths", self.out, error)
+        back = np.einsum("kns,tks->tns", self.out, error)
         slope, delta = y[1:] * (1 - y[1:]), np.empty_like(back)
         after = np.zeros_like(back[0])
         if self.elman:
@@ -76,14 +76,15 @@ class Conventional:
                 delta[t] = (back[t] + after) * slope[t]
                 after = (self.inside * delta[t][:, None]).sum(0)
         rate, nets = self.rate, np.broadcast_to(np.arange(x.shape[1]), x.shape)
-        self.inside += rate * np.einsum("tus,ths->uhs", delta, y[:-1])
-        self.out += rate * np.einsum("tks,ths->khs", error, y[1:])
-        np.add.at(self.outside, (x, slice(None), nets), (rate * delta).transpose(0, 2, 1))
+        self.inside += rate * np.einsum("tus,tns->uns", delta, y[:-1])
+        self.out += rate * np.einsum("tks,tns->kns", error, y[1:])
+        place: Any = (x, slice(None), nets)
+        np.add.at(self.outside, place, (rate * delta).transpose(0, 2, 1))
         if self.has_bias:
             self.bias += rate * delta.sum(0)
             self.bias_out += rate * error.sum(0)
         if self.shortcut:
-            np.add.at(self.direct, (x, slice(None), nets), (rate * error).transpose(0, 2, 1))
+            np.add.at(self.direct, place, (rate * error).transpose(0, 2, 1))
         return shown
 
 

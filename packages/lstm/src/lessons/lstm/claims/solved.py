@@ -8,8 +8,9 @@ from ..lab.claim import Finding, claim
 from ..lab.run import Run
 from ..lab.statistics import HOLDS, UNDECIDED, Judgement, every, judge, ratio
 from ..weights import save
-from .learning import LESS, MORE, RULE, apart, full, lesson, share, told
+from .learning import LESS, MORE, RULE, lesson
 from .remember import model_path
+from .shares import apart, full, share, told
 
 ABSTRACT = (
     "LSTM also solves complex, artificial long-time-lag tasks that have never been solved by "
