@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import torch
-
 from ..lab.claim import Finding, claim
 from ..lab.figures import MUTED
 from ..lab.run import Run
@@ -173,7 +171,7 @@ def report(run: Run, basis: str) -> Finding:
 
 def _passes(run: Run, contest: dict[str, Any]) -> dict[str, float]:
     """Return how often each net has seen every pair when its longest training ends."""
-    a_pass = len(batch_by_tokens(texts(run)["ids"]["train"], TOKENS, torch.Generator()))
+    a_pass = sum(1 for _ in batch_by_tokens(texts(run)["ids"]["train"], TOKENS))
     return {name: ends[-1] / a_pass for name, ends in contest["ends"].items()}
 
 
