@@ -1,6 +1,6 @@
-"""Skip-gram with negative sampling: seconds until gensim's own score is reached, in one run.
+"""Negative sampling: seconds until gensim's own score is reached, in one run.
 
-python packages/word2vec/benchmarks/bench_word2vec.py [--sentences 30000] [--rounds 3]
+python packages/word2vec/benchmarks/bench_word2vec.py [--sentences 30000] [--rounds 3] [--cbow]
 
 Both have one thread, the same text, window, noise words and dimensions, and the same three rates.
 gensim makes five passes; the mean score of its best rate is the mark. Ours runs with several
@@ -21,6 +21,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--sentences", type=int, default=30_000, help="of the made-up world")
 parser.add_argument("--dim", type=int, default=100)
 parser.add_argument("--sample", type=float, default=1e-3)
+parser.add_argument("--cbow", action="store_true", help="instead of skip-gram")
 parser.add_argument("--rounds", type=int, default=3, help="seeds; contenders take turns")
 args = parser.parse_args()
 torch.set_num_threads(1)
@@ -39,7 +40,7 @@ def score(vectors: KeyedVectors) -> float:
 def gensim(seed: int, alpha: float) -> tuple[float, float]:
     """Return gensim's score and seconds of training."""
     model = Gensim(
-        vector_size=args.dim, window=5, min_count=1, workers=1, sg=1, negative=5,
+        vector_size=args.dim, window=5, min_count=1, workers=1, sg=int(not args.cbow), negative=5,
         sample=args.sample, epochs=5, alpha=alpha, seed=seed + 1,
     )  # fmt: skip
     model.build_vocab(text)
@@ -54,7 +55,7 @@ def ours(seed: int, alpha: float, epochs: int) -> tuple[float, float]:
     """Return our score and seconds of training."""
     model = Word2Vec(
         vector_size=args.dim, min_count=1, sample=args.sample, subsample="c", alpha=alpha,
-        epochs=epochs, seed=seed,
+        epochs=epochs, seed=seed, sg=int(not args.cbow),
     ).build_vocab(text)  # fmt: skip
     began = time.process_time()
     model.train()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lessons.word2vec as ours
-from lessons.word2vec import exact
+from lessons.word2vec import exact, fast
 
 pytest.importorskip("gensim", reason="pip install 'lessons-word2vec[test]'")
 
@@ -90,6 +90,34 @@ def test_training_is_gensims_word_for_word(sg, loss):
     assert moved > 1e-3
     for a, b in ((inputs, model.wv.vectors), (table, want)):
         torch.testing.assert_close(a, torch.tensor(b).double(), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("sg", [1, 0])
+def test_fast_steps_are_gensims(sg, monkeypatch):
+    # One pair an update, with gensim's tree and its table for the logistic function. (A word drawn
+    # twice as noise for one pair is stepped by a sum, so that there the table's bins can differ;
+    # that a step with noise is the loop's, a test of training says.)
+    monkeypatch.setattr(torch.Tensor, "sigmoid_", lambda x: x.apply_(exact.table_sigmoid))
+    sentences = text(20)
+    model, before, _ = theirs(sentences, sg=sg, hs=1, negative=0)
+    place, tree = model.wv.key_to_index, tree_of(model)
+    want = [torch.tensor(x).double() for x in (model.wv.vectors, model.syn1)]
+    tables = [torch.tensor(before["vectors"]).double(), torch.zeros_like(want[1])]
+    for sentence in sentences:
+        ids = torch.tensor([place[w] for w in sentence])
+        for i, word in enumerate(ids.tolist()):
+            around = [j for j in range(max(0, i - WINDOW), i + WINDOW + 1) if j != i]
+            around = [j for j in around if j < len(ids)]
+            row, code, weight = (part[word][None] for part in tree)
+            for group in [[j] for j in around] if sg else [around]:
+                pairs = fast.with_own_outputs(
+                    ids[group][None], torch.ones(1, len(group), dtype=torch.bool),
+                    row, 1 - code.double(), weight, cbow=not sg,
+                )  # fmt: skip
+                fast.step(*tables, pairs.at(ALPHA))
+    assert want[1].abs().max() > 1e-3
+    for mine, other in zip(tables, want):
+        torch.testing.assert_close(mine, other, rtol=0, atol=2e-5)
 
 
 def test_vocabulary_noise_and_tree_are_gensims():

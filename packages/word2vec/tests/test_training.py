@@ -1,6 +1,7 @@
 """The equations' gradients, the fast steps beside the readable ones, and what training does."""
 
 import copy
+import itertools
 import pickle
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import lessons.word2vec as ours
-from lessons.word2vec import exact, fast
+from lessons.word2vec import exact, fast, training
 from lessons.word2vec.config import PRESETS, Word2VecConfig
 
 V, D, T = 30, 8, fast.RUN
@@ -138,11 +139,11 @@ def test_shared_noise_step_is_the_gradient_of_the_objective(tables, loss, n_runs
 
     want = stepped(tables, objective, 0.1)
     got = [t.clone() for t in tables]
-    fast.skip_gram_step(
-        *got, fast.runs_of(word, w), word[w:-w].view(n_runs, T), noise,
-        fast.band(reach[w:-w].view(n_runs, T), fast.runs_of(sentence, w), w), negative, 0.1,
-        shift if loss == "nce" else None,
+    laid = fast.with_shared_noise(
+        fast.runs_of(word, w), word[w:-w].view(n_runs, T), noise,
+        fast.band(reach[w:-w].view(n_runs, T), fast.runs_of(sentence, w), w), negative, shift,
     )  # fmt: skip
+    fast.step(*got, laid.at(0.1))
     for a, b in zip(got, want):
         torch.testing.assert_close(a, b)
 
@@ -198,9 +199,8 @@ def test_step_with_outputs_of_each_word_is_the_gradient(tables, loss, cbow, mean
             label, weight = torch.zeros(row.shape).double(), torch.ones(row.shape)
             label[:, 0] = 1
         shift = (5 * NOISE).log() if loss == "nce" else None
-        fast.outputs_step(
-            *got, inputs_NC, context, row, label, weight, 0.1, **how, shift_V=shift
-        )  # fmt: skip
+        laid = fast.with_own_outputs(inputs_NC, context, row, label, weight, **how, shift_V=shift)
+        fast.step(*got, laid.at(0.1))
     torch.testing.assert_close(got[1], want[1])
     if cbow and mean:  # the whole step to each word, not its share of it: as in the code
         count = context.sum(1, keepdim=True).expand_as(context)
@@ -236,23 +236,187 @@ def test_one_window_at_a_small_rate_is_the_published_loop(tables, loss, cbow):
     else:
         row, label = torch.cat([torch.tensor([[1]]), noise], 1), torch.zeros(1, 6).double()
         label[:, 0], weight = 1, torch.ones(1, 6)
-    fast.outputs_step(*quick, inputs, context, row, label, weight, lr, cbow=cbow)
+    laid = fast.with_own_outputs(inputs, context, row, label, weight, cbow=cbow)
+    fast.step(*quick, laid.at(lr))
     for a, b, before in zip(slow, quick, tables):
         assert (b - before).abs().max() > 0
         torch.testing.assert_close((a - before) / lr, (b - before) / lr, rtol=1e-4, atol=1e-4)
 
 
-def test_the_cap_divides_rows_that_are_stepped_too_often():
-    table = torch.zeros(3, 2)
-    row, delta = torch.tensor([0, 0, 0, 1]), torch.ones(4, 2)
-    fast.add(table, row, delta.clone(), torch.ones(4), cap=2.0)
-    torch.testing.assert_close(table[:, 0], torch.tensor([2.0, 1.0, 0.0]))  # 3 · 2/3, 1, 0
-    table = torch.zeros(3, 2)
-    fast.add(table, row, delta.clone(), torch.ones(4), cap=3.0)
-    torch.testing.assert_close(table[:, 0], torch.tensor([3.0, 1.0, 0.0]))  # the line itself
+@pytest.mark.parametrize("kind", ["skip-gram", "tree", "cbow"])
+def test_a_row_whose_rates_add_up_to_more_than_the_limit_is_scaled_down_to_it(tables, kind):
+    word, sentence, reach, w = runs(2)
+    word[w : w + 8] = 7  # one word often
+    noise = torch.full((2, 4), 3)
+    input_NC, context, target = windows(word, sentence, reach, w)
+    if kind == "skip-gram":
+        band = fast.band(reach[w:-w].view(2, T), fast.runs_of(sentence, w), w)
+        laid = fast.with_shared_noise(
+            fast.runs_of(word, w), target.view(2, T), noise, band, 4, torch.zeros(V).double()
+        )
+    else:
+        row = torch.cat([target[:, None], noise.repeat_interleave(T, 0)], 1)
+        label = torch.zeros(row.shape).double()
+        label[:, 0] = 1
+        laid = fast.with_own_outputs(
+            input_NC, context, row, label, torch.ones(row.shape), cbow=kind == "cbow"
+        )
+    each = len(laid.inputs) // 2  # two updates
+    limit, lr = 1.53, 0.1  # no sum lies on it
+    scaled, tally = fast.capped(laid.at(lr), limit, each)
+    pairs = pairs_of(word, sentence, reach, w)
+    sums = torch.zeros(2, 2, V).double()  # update, table, word
+    for j, i in pairs.tolist():
+        sums[(i - w) // T, 0, word[j]] += 5 * lr  # itself and four noise words
+    for i in pairs[:, 1].unique().tolist():  # CBOW has one pair a word, skip-gram one a neighbour
+        n = 1 if kind == "cbow" else int((pairs[:, 1] == i).sum())
+        sums[(i - w) // T, 1, word[i]] += n * lr
+        sums[(i - w) // T, 1, 3] += 4 * n * lr
+    assert sums[0, 0, 7] > limit
+    assert 0 < (sums > limit).sum() < (sums > 0).sum()
+    torch.testing.assert_close(tally, torch.stack([sums[sums > limit].sum(), sums.sum()]))
+    for update, whole, part in zip(sums, laid.at(lr).split(each), scaled.split(each)):
+        plain, short = ([t.clone() for t in tables] for _ in range(2))
+        fast.step(*plain, whole)
+        fast.step(*short, part)
+        for table, a, b, total in zip(tables, plain, short, update):
+            share = (limit / total).clamp(max=1)[:, None]
+            torch.testing.assert_close(b - table, (a - table) * share)
+    same, tally = fast.capped(laid.at(lr), 1e9, each)
+    assert same.input_scale is None
+    assert tally[0] == 0
+
+
+@pytest.mark.parametrize("cbow", [False, True])
+def test_shorter_updates_come_nearer_to_the_published_loop(cbow):
+    # The same words and noise; each word's noise is the same, so that updates of any length have
+    # the same pairs. What is left at one word is the sum over its window.
+    g = torch.Generator().manual_seed(1)
+    word, noise = torch.randint(V, (64,), generator=g), torch.tensor([20, 21, 22])
+    begin = [0.3 * torch.randn(V, D, generator=g, dtype=torch.float64) for _ in range(2)]
+    w, lr = 2, 0.05
+    slow = [t.clone() for t in begin]
+    drawn = itertools.cycle(noise.tolist())
+    outputs = exact.noise_outputs(lambda: next(drawn), 3)
+    exact.train_sentence(word.tolist(), *slow, outputs, [w] * len(word), lr, cbow=cbow)
+    padded = F.pad(word, (w, w))
+    sentence = F.pad(torch.zeros(64), (w, w), value=-1)
+    inputs, context, target = windows(padded, sentence, torch.full((68,), w), w)
+    row = torch.cat([target[:, None], noise.expand(64, 3)], 1)
+    weight = torch.cat([torch.ones(64, 1), (noise != target[:, None])], 1).double()
+    label = torch.tensor([1.0, 0, 0, 0], dtype=torch.float64).expand(64, 4)
+    own = fast.with_own_outputs(inputs, context, row, label, weight, cbow)
+    moved = torch.cat([(b - a).flatten() for a, b in zip(begin, slow)]).norm()
+
+    def distance(laid, n):
+        quick = [t.clone() for t in begin]
+        for pairs in laid.at(lr).split(n):
+            fast.step(*quick, pairs)
+        return float(torch.cat([(b - a).flatten() for a, b in zip(slow, quick)]).norm() / moved)
+
+    far = [distance(own, n) for n in (64, 16, 4, 1)]
+    if not cbow:  # runs of n words with noise in common are the same
+        for n, want in zip((64, 16, 4, 1), far):
+            band = fast.band(torch.full((64 // n, n), w), fast.runs_of(sentence, w, n), w)
+            args = target.view(-1, n), noise.expand(64 // n, 3), band, 3
+            zero = torch.zeros(V).double()
+            laid = fast.with_shared_noise(fast.runs_of(padded, w, n), *args, zero, skip=True)
+            assert abs(distance(laid, 1) - want) < 1e-12
+    assert far == sorted(far, reverse=True)
+    if cbow:
+        assert far[3] < 1e-12  # one word is one pair here, and its outputs differ
+        return
+    assert far[3] < far[0] / 3
+    lr, moved = lr / 10, moved / 10  # what is left is of second order in the rate
+    slow = [t.clone() for t in begin]
+    exact.train_sentence(word.tolist(), *slow, outputs, [w] * len(word), lr)
+    assert distance(own, 1) < far[3] / 5
+
+
+def test_a_noise_word_counts_for_no_pair_whose_target_it_is(tables):
+    word, sentence, reach, w = runs(1)
+    noise = torch.tensor([[int(word[w]), int(word[w + 1]), 2, 2]])
+    pairs = pairs_of(word, sentence, reach, w)
+
+    def objective(inputs, outputs):
+        total = 0.0
+        for j, i in pairs.tolist():
+            scores = outputs @ inputs[word[j]]
+            total = total - F.logsigmoid(scores[word[i]])
+            for k in noise[0].tolist():
+                if k != word[i]:
+                    total = total - F.logsigmoid(-scores[k]) * 6 / 4
+        return total
+
+    got = [t.clone() for t in tables]
+    band = fast.band(reach[w:-w][None], fast.runs_of(sentence, w), w)
+    zero = torch.zeros(V).double()
+    laid = fast.with_shared_noise(
+        fast.runs_of(word, w), word[None, w:-w], noise, band, 6, zero, skip=True
+    )
+    fast.step(*got, laid.at(0.1))
+    for a, b in zip(got, stepped(tables, objective, 0.1)):
+        torch.testing.assert_close(a, b)
 
 
 # Training as a whole
+
+
+def test_an_update_is_short_where_one_word_is_much_of_the_text():
+    def words(text, **changes):
+        how = {"vector_size": 2, "sample": 0, "min_count": 1} | changes
+        return ours.Word2Vec(**how).build_vocab(text).at_once
+
+    flat = [[f"w{i}" for i in range(10_000)]]
+    assert words(flat) == fast.RUN
+    alone = [["a"] * 9 + ["b"]]  # steps of a, for each word: .9 · 6 pairs · 6 outputs · .025 = .81
+    assert words(alone) == 2  # 2 · .81 < 2 < 4 · .81
+    assert words(alone, alpha=0.1) == 1
+    assert words(alone, shrink_windows=False, window=3) == 2
+    assert words(alone, window=1, sg=0) == 4  # 2 pairs
+    assert words(alone, loss="hs") == 8  # one node
+    often = [["often", *(f"w{i}" for i in range(k, k + 9))] for k in range(0, 900, 9)]
+    assert words(often) == fast.RUN
+    assert words(often, alpha=0.05) == 8  # .1 · 36 · .05 = .18 a word
+    assert words(often, alpha=0.05, sample=1e-3) == fast.RUN  # subsampled it is less
+
+
+@pytest.mark.parametrize("sg", [0, 1])
+@pytest.mark.parametrize("loss", ["neg", "nce", "hs"])
+def test_ten_words_do_not_diverge_and_nothing_is_scaled_down_at_the_default_rate(sg, loss):
+    model = ours.Word2Vec(vector_size=10, sg=sg, loss=loss, sample=0, seed=2).fit(toy(300))
+    assert model.steps > 0
+    assert model.damped == 0
+    # The sequential loop keeps the vectors of such a text at a length of about 2.
+    assert model.wv.vectors.norm(dim=1).max() < 6
+
+
+def test_noise_is_drawn_from_its_distribution():
+    model = ours.Word2Vec(vector_size=2, sample=0, epochs=1, min_count=1)
+    model.fit([["a"] * 16 + ["b"], ["c"]])
+    drawn = model._noise((40_000,), torch.Generator().manual_seed(0)).bincount(minlength=3)
+    want = torch.tensor([16**0.75, 1, 1]) / (16**0.75 + 2)
+    assert (drawn / 40_000 - want).abs().max() < 0.01
+
+
+def test_subsampling_keeps_the_share_that_it_says():
+    counts = {"a": 8000, "b": 1500, "c": 500}
+    text = [[word] * n for word, n in counts.items()]
+    model = ours.Word2Vec(vector_size=2, sample=0.05, epochs=2).fit(text)
+    keep = model.vocab.subsample_keep(0.05)
+    want = 2 * float((model.vocab.counts * keep).sum())
+    assert abs(model.trained / want - 1) < 0.05
+
+
+def test_a_border_between_chunks_costs_the_pairs_across_it_only(monkeypatch):
+    text = [[f"w{i}" for i in range(100)]]
+    how = {"vector_size": 2, "sample": 0, "epochs": 1, "min_count": 1, "shrink_windows": False}
+    whole = ours.Word2Vec(**how, window=3).fit(text).pairs
+    assert whole == 6 * 100 - 2 * (3 + 2 + 1)
+    monkeypatch.setattr(training, "CHUNK", 40)
+    parts = ours.Word2Vec(**how, window=3).fit(text)
+    assert parts.trained == 100
+    assert parts.pairs == whole - 2 * 2 * (3 + 2 + 1)
 
 
 def toy(n=400, seed=0):
@@ -281,7 +445,7 @@ def test_words_of_the_same_contexts_come_to_lie_together(engine, sg, loss):
         with pytest.raises(ValueError, match="exact"):
             Word2VecConfig(engine="exact", loss=loss)
         return
-    n, epochs, alpha = (60, 4, 0.2) if engine == "exact" else (2000, 5, 0.1)
+    n, epochs, alpha = (60, 4, 0.2) if engine == "exact" else (400, 5, 0.1)
     model = ours.Word2Vec(
         vector_size=10, sg=sg, loss=loss, engine=engine, sample=0, epochs=epochs, alpha=alpha
     )
@@ -327,7 +491,7 @@ def test_windows_are_bounded_by_sentences_and_shrink():
     assert narrow.fit(sentences).pairs == 4 + 2
     # A window of 1 … 5 has 6 words on average where the text goes on.
     long = ours.Word2Vec(vector_size=4, min_count=1, sample=0, epochs=1)
-    long.fit([[f"w{i % 7}" for i in range(20_000)]])
+    long.fit([[f"w{i % 101}" for i in range(20_000)]])  # no word is often
     assert abs(long.pairs / 20_000 - 6) < 0.1
 
 
@@ -350,8 +514,8 @@ def test_presets_are_those_of_papers_and_code():
     ("name", "count"),
     [
         ("news-neg", 415_200_000), ("news-hs", 415_199_700), ("google-news", 1_800_000_000),
-        ("table-3", 104_960_000), ("table-5-300", 600_000_000), ("table-5-600", 1_200_000_000),
-        ("table-6", 2_000_000_000),
+        ("table-3", 104_959_360), ("table-5-300", 599_999_700), ("table-5-600", 1_199_999_400),
+        ("table-6", 1_999_999_000),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("model", [ours.SkipGram, ours.CBOW])
@@ -360,6 +524,17 @@ def test_sizes_of_presets(name, count, model):
     assert sum(p.numel() for p in net.parameters()) == count
     if name == "google-news":
         assert net.input.weight.numel() == 900_000_000
+
+
+def test_presets_take_a_generator():
+    net = ours.NNLM.from_preset("table-3", device="meta")
+    # 82,000 words and 81,999 nodes of 640, a hidden layer of 8 · 640 by 640.
+    assert sum(p.numel() for p in net.parameters()) == 163_999 * 640 + 8 * 640 * 640 + 640
+    seeds = [
+        ours.Word2Vec.from_preset("code-last", torch.Generator().manual_seed(k)).config.seed
+        for k in (1, 1, 2)
+    ]
+    assert seeds[0] == seeds[1] != seeds[2]
 
 
 def test_modules_stand_where_torch_modules_stand():
@@ -410,7 +585,7 @@ def test_the_feedforward_model_steps_along_its_gradient():
 def test_a_sentence_is_scored_by_its_surroundings():
     for loss in ("neg", "nce", "hs", "softmax"):
         model = ours.Word2Vec(vector_size=10, loss=loss, sample=0, alpha=0.1)
-        model.fit(toy(2000))
+        model.fit(toy(400))
         fits, odd = (
             ours.sentence_score(model, ["w1", word, "w2", "unknown", "w0"], 1)
             for word in ("w3", "w8")
@@ -437,6 +612,14 @@ def test_a_sentence_is_scored_by_its_surroundings():
         (lambda: ours.Word2Vec(sg=2), ValueError, "sg must be 0 or 1"),
         (lambda: ours.Word2Vec(alpha=float("nan")), ValueError, "alpha"),
         (lambda: ours.Word2Vec(engine="gpu"), ValueError, "engine"),
+        (lambda: ours.Word2Vec(vector_size=5.5), ValueError, "whole number, got 5.5"),
+        (lambda: ours.Word2Vec(window=2.5), ValueError, "whole number"),
+        (lambda: ours.Word2Vec(negative=2.5), ValueError, "whole number"),
+        (lambda: ours.Word2Vec(ns_exponent=float("nan")), ValueError, "ns_exponent"),
+        (lambda: ours.Word2Vec(alpha=0.01, min_alpha=0.02), ValueError, "not be above alpha"),
+        (lambda: ours.Word2Vec([["a", "b"]]), TypeError, "sentences go to fit"),
+        (lambda: ours.Word2Vec(size=5), TypeError, "size is no setting"),
+        (lambda: ours.NNLM.from_preset("x"), ValueError, "table-3"),
         (lambda: ours.Word2Vec().fit("a text"), TypeError, "one text"),
         (lambda: ours.Word2Vec().fit(s for s in toy(3)), TypeError, "only once"),
         (lambda: ours.Word2Vec().build_vocab(toy(9)).train(iter(toy(9))), TypeError, "only once"),

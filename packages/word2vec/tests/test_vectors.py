@@ -95,6 +95,12 @@ def test_many_questions_are_answered_in_parts(family, monkeypatch):
     assert family.answer(torch.zeros(0, 4, dtype=torch.int64)).tolist() == []
 
 
+def test_gensims_names(family):
+    assert family.key_to_index["king"] == family.index["king"]
+    assert family.index_to_key is family.words
+    assert torch.equal(family.get_vector("king"), family["king"])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -104,6 +110,11 @@ def test_many_questions_are_answered_in_parts(family, monkeypatch):
         (lambda kv: kv.most_similar_cosmul(), ValueError, "at least one word"),
         (lambda kv: kv.doesnt_match("king"), ValueError, "list of words"),
         (lambda kv: kv.analogy_from_examples([], "king"), ValueError, "at least one pair"),
+        (lambda kv: kv.most_similar("king", topn=None), ValueError, "topn must be"),
+        (lambda kv: kv.most_similar("king", topn=-1), ValueError, "topn must be"),
+        (lambda kv: kv.most_similar("king", "king"), ValueError, "length of 0"),
+        (lambda kv: ours.KeyedVectors(kv.words, kv.vectors * torch.nan).most_similar("king"),
+         ValueError, "not all finite"),
         (lambda kv: ours.KeyedVectors(["a"], kv.vectors), ValueError, "row a word"),
         (lambda kv: ours.KeyedVectors(["a"] * 6, kv.vectors), ValueError, "'a' twice"),
     ],

@@ -1,6 +1,8 @@
 """Settings of training, and those of the papers and of the released code."""
 
 import dataclasses
+import math
+import numbers
 
 LOSSES = ("neg", "nce", "hs", "softmax")
 
@@ -12,13 +14,14 @@ class Word2VecConfig:
     Attributes:
         vector_size: dimensions.
         window: c, words to each side at most.
-        sg: 1 is skip-gram, 0 CBOW.
+        sg: 1 is skip-gram, 0 CBOW (gensim's default).
         hs: 1 trains a hierarchical softmax. With ``negative`` above 0 as well both are trained, as
             in the released code.
         negative: noise words a pair; 0: no negative sampling.
         loss: "neg", "nce", "hs" or "softmax" alone; None is what ``hs`` and ``negative`` say.
         ns_exponent: the noise distribution is U(w) to this power.
-        cbow_mean: 1 averages the context, 0 adds it up.
+        cbow_mean: 1 averages the context, 0 adds it up. Either way each word of it gets the whole
+            step, as in the released code; gensim divides the step of a sum by the number of words.
         sample: t of subsampling; 0 keeps all words. subsample: "paper" (eq. 5) or "c".
         alpha, min_alpha: the rate falls from one to the other, linearly in words.
         epochs: passes.
@@ -49,6 +52,11 @@ class Word2VecConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
+        for name in ("vector_size", "window", "epochs", "negative", "min_count", "seed"):
+            if not isinstance(getattr(self, name), numbers.Integral):
+                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
+        if not math.isfinite(self.ns_exponent):
+            raise ValueError(f"ns_exponent must be finite, got {self.ns_exponent}")
         for name in ("vector_size", "window", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -57,6 +65,8 @@ class Word2VecConfig:
         for name in ("alpha", "min_alpha", "sample"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.min_alpha > self.alpha:
+            raise ValueError(f"min_alpha ({self.min_alpha}) must not be above alpha ({self.alpha})")
         for name in ("sg", "hs", "cbow_mean"):
             if getattr(self, name) not in (0, 1):
                 raise ValueError(f"{name} must be 0 or 1, got {getattr(self, name)!r}")
@@ -83,15 +93,18 @@ class Word2VecConfig:
 
 
 PRESETS = {
-    # 2013a, §4: "we use C = 10", three passes (one in Tables 5 and 6), rate .025, Huffman tree.
+    # 2013a, §3.2, §4.2: "we use C = 10", three passes (one in half of Table 5 and in Table 6), rate
+    # .025, Huffman tree, Google News restricted to the "1 million most frequent words".
     "2013a-skip-gram": Word2VecConfig(
-        vector_size=300, window=10, hs=1, negative=0, sample=0, epochs=3
+        vector_size=300, window=10, hs=1, negative=0, sample=0, epochs=3, max_vocab=1_000_000
     ),
     # 2013a, §3.1: four words of history and four of the future, always.
     "2013a-cbow": Word2VecConfig(
-        vector_size=300, window=4, sg=0, hs=1, negative=0, sample=0, epochs=3, shrink_windows=False
+        vector_size=300, window=4, sg=0, hs=1, negative=0, sample=0, epochs=3,
+        shrink_windows=False, max_vocab=1_000_000,
     ),
-    # 2013b, §3 and Table 1: windows of 5 (§4.1), words that occur 5 times or more.
+    # 2013b, §3 and Table 1: windows of 5 (§4.1), words that occur 5 times or more. It does not say
+    # how many passes; one, as in the larger runs of 2013a.
     "2013b-neg-5": Word2VecConfig(vector_size=300, sample=1e-5, epochs=1),
     "2013b-neg-15": Word2VecConfig(vector_size=300, negative=15, sample=1e-5, epochs=1),
     "2013b-hs": Word2VecConfig(vector_size=300, hs=1, negative=0, sample=1e-5, epochs=1),

@@ -84,7 +84,8 @@ def word_pairs(
         case_insensitive: compare in capitals; of words that then are one, the first counts.
 
     Returns:
-        Spearman's rank correlation, of how many pairs, and how many have an unknown word.
+        Spearman's rank correlation, of how many pairs, and how many have an unknown word. (gensim's
+        method of this name returns Pearson's and Spearman's, each with its p, and the share.)
 
     Raises:
         ValueError: another line; or fewer than two pairs are known.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .vocabulary import Tree
 
-Sigmoid = Callable[[float], float | None]  # None: the released code would skip this output
+Sigmoid = Callable[[float], float | None]  # None: this output is skipped
 Outputs = Callable[[int], Iterator[tuple[int, float]]]  # of a word: (row, label) in turn
 
 
@@ -22,9 +22,11 @@ def sigmoid(x: float) -> float:
 
 
 def table_sigmoid(x: float) -> float | None:
-    """Return the logistic function as released code has it: looked up, and None beyond ±6.
+    """Return the logistic function as gensim has it: looked up, and None beyond ±6.
 
-    1,000 entries for −6 … 6; the index is that of an integer division, 1000/6/2 = 83.
+    1,000 entries for −6 … 6; the index is that of an integer division, 1000/6/2 = 83. The released
+    code has the same table. Beyond ±6 its hierarchical softmax skips too, but its negative sampling
+    takes 1 and 0 for the function, and steps.
     """
     if abs(x) >= 6:
         return None

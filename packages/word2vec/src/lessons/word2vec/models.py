@@ -37,13 +37,14 @@ class EmbeddingConfig:
 
 
 PRESETS = {
-    # 2013a, Table 3: "320M words, 82K vocabulary", vectors of 640.
-    "table-3": EmbeddingConfig(82_000, 640),
-    # 2013a, Tables 4 and 5: Google News, "1 million most frequent words", vectors of 300 and 600.
-    "table-5-300": EmbeddingConfig(1_000_000, 300),
-    "table-5-600": EmbeddingConfig(1_000_000, 600),
-    # 2013a, Table 6.
-    "table-6": EmbeddingConfig(1_000_000, 1000),
+    # 2013a, whose models "use hierarchical softmax" (§2.1).
+    # Table 3: "320M words, 82K vocabulary", vectors of 640.
+    "table-3": EmbeddingConfig(82_000, 640, hierarchical=True),
+    # Tables 4 and 5: Google News, "1 million most frequent words", vectors of 300 and 600.
+    "table-5-300": EmbeddingConfig(1_000_000, 300, hierarchical=True),
+    "table-5-600": EmbeddingConfig(1_000_000, 600, hierarchical=True),
+    # Table 6.
+    "table-6": EmbeddingConfig(1_000_000, 1000, hierarchical=True),
     # 2013b, Table 1: "a vocabulary of size 692K", vectors of 300.
     "news-neg": EmbeddingConfig(692_000, 300),
     "news-hs": EmbeddingConfig(692_000, 300, hierarchical=True),

@@ -35,6 +35,12 @@ class NNLMConfig:
                 raise ValueError(f"{field.name} must be at least {least}, got {got}")
 
 
+PRESETS = {
+    # 2013a, §4.3 and Table 3: history of 8, 640 dimensions, 640 hidden units, 82K words.
+    "table-3": NNLMConfig(82_000),
+}
+
+
 class NNLM(nn.Module):
     """Feedforward language model with a Huffman tree at its output.
 
@@ -64,14 +70,29 @@ class NNLM(nn.Module):
                 self.hidden.bias.zero_()
                 self.output.weight.zero_()
 
+    @classmethod
+    def from_preset(cls, name: str, generator: torch.Generator | None = None, **changes) -> "NNLM":
+        """Return the model of one of `PRESETS`.
+
+        Args:
+            name: of the preset.
+            generator: of the first weights.
+            changes: fields of the config to replace; ``device`` and ``dtype`` too.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
+        like = {key: changes.pop(key) for key in ("device", "dtype") if key in changes}
+        return cls(dataclasses.replace(PRESETS[name], **changes), generator, **like)
+
     def forward(self, history_BN: Tensor) -> Tensor:
         """Return the hidden units after a history, the oldest word first: (B, N) → (B, H)."""
-        return self.project(self.input(history_BN))
+        return self.project(self.input(history_BN).flatten(-2))
 
-    def project(self, vectors_BND: Tensor) -> Tensor:
-        """Return the hidden units of the vectors of a history."""
-        return torch.tanh(self.hidden(vectors_BND.flatten(-2)))
+    def project(self, vectors_BX: Tensor) -> Tensor:
+        """Return the hidden units of the vectors of a history, one behind the other."""
+        return torch.tanh(self.hidden(vectors_BX))
 
+    @torch.no_grad()
     def step(self, history_BN: Tensor, target_B: Tensor, tree: Tree, lr: float) -> Tensor:
         """Take one step of stochastic gradient descent; return the mean loss, in nats.
 
@@ -85,21 +106,18 @@ class NNLM(nn.Module):
             lr: step size.
         """
         point_BL, code_BL, mask_BL = (part[target_B] for part in tree)
-        vectors_BND = self.input.weight.detach()[history_BN].requires_grad_()
-        nodes_BLH = self.output.weight.detach()[point_BL].requires_grad_()
-        hidden_BH = self.project(vectors_BND)
-        score_BL = torch.einsum("blh,bh->bl", nodes_BLH, hidden_BH)
-        loss_BL = F.logsigmoid((1 - 2 * code_BL) * score_BL) * mask_BL
-        loss = -loss_BL.sum()
-        slopes = torch.autograd.grad(
-            loss, [vectors_BND, nodes_BLH, self.hidden.weight, self.hidden.bias]
-        )
-        with torch.no_grad():
-            for weight, row, slope in (
-                (self.input.weight, history_BN, slopes[0]),
-                (self.output.weight, point_BL, slopes[1]),
-            ):
-                weight.index_add_(0, row.flatten(), slope.flatten(0, 1), alpha=-lr)
-            self.hidden.weight.sub_(slopes[2], alpha=lr)
-            self.hidden.bias.sub_(slopes[3], alpha=lr)
-        return loss.detach() / len(target_B)
+        vectors_BX = self.input.weight[history_BN].flatten(1)  # X = N · D
+        hidden_BH = self.project(vectors_BX)
+        nodes_BLH = self.output.weight[point_BL]
+        score_BL = (nodes_BLH @ hidden_BH[:, :, None]).squeeze(2)
+        loss = -(F.logsigmoid((1 - 2 * code_BL) * score_BL) * mask_BL).sum()
+        # Downhill, as in `exact.learn`; the derivative of tanh is 1 − tanh².
+        step_BL = (1 - code_BL - score_BL.sigmoid()) * mask_BL * lr
+        back_BH = (step_BL[:, None, :] @ nodes_BLH).squeeze(1) * (1 - hidden_BH.square())
+        nodes = step_BL[:, :, None] * hidden_BH[:, None, :]
+        vectors = (back_BH @ self.hidden.weight).unflatten(1, (history_BN.shape[1], -1))
+        self.output.weight.index_add_(0, point_BL.flatten(), nodes.flatten(0, 1))
+        self.input.weight.index_add_(0, history_BN.flatten(), vectors.flatten(0, 1))
+        self.hidden.weight.add_(back_BH.T @ vectors_BX)
+        self.hidden.bias.add_(back_BH.sum(0))
+        return loss / len(target_B)

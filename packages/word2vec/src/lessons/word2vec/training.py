@@ -13,30 +13,47 @@ from .models import CBOW, EmbeddingConfig, SkipGram
 from .vectors import KeyedVectors
 from .vocabulary import Tree, Vocab
 
-CHUNK = 2**16  # words that are prepared at once
-SHARED = 32  # noise words of a run of 16
-LIMIT = 2.0  # what the rates of a row's steps may add up to in one update; see `fast.add`
-AT_ONCE = 1024  # words of an update, at most
-OFTEN = 16  # how often the most frequent word may occur in an update, about
+CHUNK = 2**16  # words that are read at once
+BLOCK = 2**12  # words whose pairs are laid out at once
+SHARED = 32  # noise words of a run
+# What the rates of the most frequent word's steps add up to in an update, on average, at most; and
+# what any row's may add up to before they are scaled down. See `Word2Vec.at_once`, `fast.capped`.
+OFTEN, LIMIT = 2.0, 8.0
 
 
 class Word2Vec:
     """Word vectors from sentences.
 
     Args:
-        config: settings; None is the default.
+        config: settings; None is the default. (Sentences, which gensim has here, go to `fit`.)
         changes: fields of the config to replace.
 
     ``Word2Vec(vector_size=50).fit(sentences).wv.most_similar("king")``
     """
 
     def __init__(self, config: Word2VecConfig | None = None, **changes) -> None:
+        if config is not None and not isinstance(config, Word2VecConfig):
+            what = f"config must be a Word2VecConfig, got {type(config).__name__}"
+            raise TypeError(f"{what}: sentences go to fit, as in Word2Vec(window=5).fit(sentences)")
+        fields = [field.name for field in dataclasses.fields(Word2VecConfig)]
+        if wrong := [name for name in changes if name not in fields]:
+            raise TypeError(f"{wrong[0]} is no setting: there are {', '.join(fields)}")
         self.config = dataclasses.replace(config or Word2VecConfig(), **changes)
         self.vocab: Vocab | None = None
 
     @classmethod
-    def from_preset(cls, name: str, **changes) -> "Word2Vec":
-        """Return the training of one of `PRESETS`; ``changes`` replace fields of its config."""
+    def from_preset(
+        cls, name: str, generator: torch.Generator | None = None, **changes
+    ) -> "Word2Vec":
+        """Return the training of one of `PRESETS`.
+
+        Args:
+            name: of the preset.
+            generator: draws the seed, if one is given.
+            changes: fields of the config to replace.
+        """
+        if generator is not None:
+            changes["seed"] = int(torch.randint(2**31, (), generator=generator))
         if name not in PRESETS:
             raise ValueError(f"name must be one of {', '.join(PRESETS)}, got {name!r}")
         return cls(PRESETS[name], **changes)
@@ -126,6 +143,8 @@ class Word2Vec:
         self.cumulative_V = noise_V.cumsum(0)
         self.shift_V = (c.negative * noise_V).log().float().to(device) if c.loss == "nce" else None
         self.trained = self.pairs = 0  # words that were not skipped, and pairs of them
+        self.tally_2 = torch.zeros(2, device=device)  # a chunk's; see `fast.add`
+        self.divided = self.steps = 0.0
         read, total = 0, c.epochs * len(ids)
         for epoch in range(c.epochs):
             starts = range(0, len(ids), CHUNK)
@@ -143,6 +162,9 @@ class Word2Vec:
                 ]
                 self.trained += len(word_N)
                 self._chunk(word_N, sentence_N, alpha, generator)
+                divided, steps = self.tally_2.tolist()
+                self.divided, self.steps = self.divided + divided, self.steps + steps
+                self.tally_2.zero_()
                 read = after
                 if not torch.isfinite(self.net.input.weight.sum()):
                     raise RuntimeError(
@@ -157,18 +179,33 @@ class Word2Vec:
             raise RuntimeError("there are no vectors yet: call build_vocab, or fit")
         return KeyedVectors(self.vocab.words, self.net.input.weight, self.vocab.counts)
 
+    @property
+    def damped(self) -> float:
+        """Return the share of steps whose row was scaled down in its update (``limit``)."""
+        return self.divided / max(1.0, self.steps)
+
     limit: float | None = LIMIT
-    shared = SHARED
 
     @property
     def at_once(self) -> int:
-        """Return how many words an update has: few where one word is a large part of the text."""
-        if self.vocab is None or self.config.loss == "softmax":  # whose outputs are all stepped
-            return fast.RUN
+        """Return how many words an update has: 16, or fewer where one word is much of the text.
+
+        A word that stands in the text with share f is, for each word that is read, stepped
+        f · (pairs a word) · (outputs a pair) times, as an input.
+        """
         c = self.config
+        if self.vocab is None or c.losses == ("softmax",):
+            return fast.RUN
         share_V = self.vocab.counts * self.vocab.subsample_keep(c.sample, c.subsample)
-        most = OFTEN * float(share_V.sum() / share_V.max())
-        return max(1, round(min(most, AT_ONCE) / fast.RUN)) * fast.RUN
+        outputs = (c.negative + 1) * bool({"neg", "nce"} & set(c.losses))
+        if self.tree is not None:
+            outputs += float((share_V * self.tree.lengths.cpu()).sum() / share_V.sum())
+        pairs = c.window + 1 if c.shrink_windows else 2 * c.window
+        rate = c.alpha * pairs * outputs * float(share_V.max() / share_V.sum())
+        n = fast.RUN
+        while n > 1 and n * rate > OFTEN:
+            n //= 2
+        return n
 
     def _chunk(self, word_N: Tensor, sentence_N: Tensor, alpha, generator) -> None:
         """Train on some text with a rate that falls from alpha[0] to alpha[1]."""
@@ -179,49 +216,56 @@ class Word2Vec:
         if c.engine == "exact":
             self._exactly(word_N, sentence_N, reach_N, alpha, generator)
             return
-        device, run = self.net.input.weight.device, fast.RUN
-        step = self.at_once
-        word_N, sentence_N, reach_N = (
-            torch.nn.functional.pad(x, (c.window, c.window + -len(x) % run), value=fill).to(device)
+        device, n = self.net.input.weight.device, self.at_once
+        text = [
+            torch.nn.functional.pad(x, (c.window, c.window + -len(x) % n), value=fill).to(device)
             for x, fill in ((word_N, 0), (sentence_N, -1), (reach_N, 0))
-        )
-        n = len(word_N) - 2 * c.window
-        for start in range(0, n, step):
-            part = slice(start, min(start + step, n) + 2 * c.window)
-            lr = alpha[0] + (alpha[1] - alpha[0]) * start / n
-            self._step(word_N[part], sentence_N[part], reach_N[part], lr, generator)
+        ]
+        length = len(text[0]) - 2 * c.window
+        for start in range(0, length, BLOCK):
+            end = min(start + BLOCK, length)
+            at = torch.arange(start, end, n, device=device) / length
+            rate_U = alpha[0] + (alpha[1] - alpha[0]) * at  # of each update
+            block = [x[start : end + 2 * c.window] for x in text]
+            if c.loss == "softmax":
+                self._softmax(*block, rate_U.tolist())
+                continue
+            tables, laid = [], []
+            for table_VD, pairs in self._pairs(*block, n, generator):
+                each = len(pairs.inputs) // len(rate_U)  # runs of an update
+                pairs = pairs.at(rate_U.repeat_interleave(each)[:, None, None])
+                if self.limit is not None:
+                    pairs, tally_2 = fast.capped(pairs, self.limit, each)
+                    self.tally_2 += tally_2
+                tables.append(table_VD)
+                laid.append(pairs.split(each))
+            for updates in zip(*laid):
+                for table_VD, pairs in zip(tables, updates):
+                    fast.step(self.net.input.weight, table_VD, pairs)
 
-    def _step(self, word: Tensor, sentence: Tensor, reach: Tensor, lr: float, generator) -> None:
-        """Take one step on some words with ``window`` more at each end."""
+    def _pairs(self, word: Tensor, sentence: Tensor, reach: Tensor, n: int, generator):
+        """Yield each output table with the pairs of some words with ``window`` more at each end."""
         c, w = self.config, self.config.window
-        words_VD, outputs_VD = self.net.input.weight, self.net.output.weight
-        cap = self.limit / lr if self.limit and lr > 0 else None
-        middle = slice(w, len(word) - w)
         if c.sg and c.losses in (("neg",), ("nce",)):
-            target_BT, reach_BT = (x[middle].view(-1, fast.RUN) for x in (word, reach))
-            band_BST = fast.band(reach_BT, fast.runs_of(sentence, w), w)
-            noise_BK = self._noise((len(target_BT), self.shared), generator).to(word.device)
-            fast.skip_gram_step(
-                words_VD, outputs_VD, fast.runs_of(word, w), target_BT, noise_BK, band_BST,
-                c.negative, lr, self.shift_V, cap,
-            )  # fmt: skip
+            target_BT, reach_BT = (x[w : len(x) - w].view(-1, n) for x in (word, reach))
+            band_BST = fast.band(reach_BT, fast.runs_of(sentence, w, n), w)
+            noise_BK = self._noise((len(target_BT), SHARED), generator).to(word.device)
             self.pairs += int(band_BST.sum())
+            yield self.net.output.weight, fast.with_shared_noise(
+                fast.runs_of(word, w, n), target_BT, noise_BK, band_BST, c.negative,
+                self.shift_V, skip=c.loss != "nce",
+            )  # fmt: skip
             return
-        input_NC, target_N = word.unfold(0, 2 * w + 1, 1), word[middle]
-        offset_C = torch.arange(-w, w + 1, device=word.device).abs()
-        context_NC = (offset_C <= reach[middle, None]) & (offset_C > 0)
-        context_NC &= sentence.unfold(0, 2 * w + 1, 1) == sentence[middle, None]
-        context_NC &= sentence[middle, None] >= 0
+        input_NC, context_NC, target_N = self._windows(word, sentence, reach)
         self.pairs += int(context_NC.sum() if c.sg else context_NC.any(1).sum())
         how: dict[str, Any] = {"cbow": not c.sg, "cbow_mean": bool(c.cbow_mean)}
-        if c.loss == "softmax":
-            fast.softmax_step(words_VD, outputs_VD, input_NC, context_NC, target_N, lr, **how)
         if self.tree is not None:
             row_NL, code_NL, weight_NL = (part[target_N] for part in self.tree)
-            fast.outputs_step(
-                words_VD, self.nodes, input_NC, context_NC, row_NL, 1 - code_NL, weight_NL, lr,
-                cap=cap, **how,
-            )  # fmt: skip
+            label_NL = 1 - code_NL.to(self.net.input.weight)
+            yield (
+                self.nodes,
+                fast.with_own_outputs(input_NC, context_NC, row_NL, label_NL, weight_NL, **how),
+            )
         if {"neg", "nce"} & set(c.losses):
             noise_NK = self._noise((len(target_N), c.negative), generator).to(word.device)
             row_NL = torch.cat([target_N[:, None], noise_NK], 1)
@@ -230,9 +274,33 @@ class Word2Vec:
             weight_NL = torch.ones_like(label_NL)
             if c.loss != "nce":  # as in the released code; estimation needs all draws
                 weight_NL[:, 1:] = noise_NK != target_N[:, None]
-            fast.outputs_step(
-                words_VD, outputs_VD, input_NC, context_NC, row_NL, label_NL, weight_NL, lr,
-                shift_V=self.shift_V, cap=cap, **how,
+            yield (
+                self.net.output.weight,
+                fast.with_own_outputs(
+                    input_NC, context_NC, row_NL, label_NL, weight_NL, shift_V=self.shift_V, **how
+                ),
+            )
+
+    def _windows(self, word: Tensor, sentence: Tensor, reach: Tensor):
+        """Return the words around each word, which of them are its context, and the words."""
+        w = self.config.window
+        middle = slice(w, len(word) - w)
+        offset_C = torch.arange(-w, w + 1, device=word.device).abs()
+        context_NC = (offset_C <= reach[middle, None]) & (offset_C > 0)
+        context_NC &= sentence.unfold(0, 2 * w + 1, 1) == sentence[middle, None]
+        context_NC &= sentence[middle, None] >= 0
+        return word.unfold(0, 2 * w + 1, 1), context_NC, word[middle]
+
+    def _softmax(self, word: Tensor, sentence: Tensor, reach: Tensor, rates: list[float]) -> None:
+        """Take the steps of the full softmax on some words with ``window`` more at each end."""
+        c = self.config
+        input_NC, context_NC, target_N = self._windows(word, sentence, reach)
+        self.pairs += int(context_NC.sum() if c.sg else context_NC.any(1).sum())
+        for i, lr in enumerate(rates):
+            part = slice(i * fast.RUN, (i + 1) * fast.RUN)
+            fast.softmax_step(
+                self.net.input.weight, self.net.output.weight, input_NC[part], context_NC[part],
+                target_N[part], lr, cbow=not c.sg, cbow_mean=bool(c.cbow_mean),
             )  # fmt: skip
 
     def _noise(self, shape: tuple[int, ...], generator) -> Tensor:

@@ -49,6 +49,20 @@ class KeyedVectors:
         """
         return self.vectors[self.place(word)]
 
+    @property
+    def key_to_index(self) -> dict[str, int]:
+        """Return the row of each word, by gensim's name."""
+        return self.index
+
+    @property
+    def index_to_key(self) -> list[str]:
+        """Return the words, by gensim's name."""
+        return self.words
+
+    def get_vector(self, word: str) -> Tensor:
+        """Return a word's vector, by gensim's name."""
+        return self[word]
+
     def place(self, word: str) -> int:
         """Return a word's row."""
         if word not in self.index:
@@ -91,7 +105,8 @@ class KeyedVectors:
                 king − man + woman.
 
         Raises:
-            KeyError: an unknown word. ValueError: no word given, or all of a length of 0.
+            KeyError: an unknown word. ValueError: no word given, a sum of length 0, topn below 1,
+            or vectors that are not finite.
 
         Source: 2013a, §4.
         """
@@ -100,7 +115,10 @@ class KeyedVectors:
             raise ValueError("at least one word is needed, got none")
         unit_VD, rows = self.unit, [self.place(word) for word in [*added, *taken]]
         signs = torch.tensor([1.0] * len(added) + [-1.0] * len(taken)).to(unit_VD)
-        aim_D = torch.nn.functional.normalize(signs @ unit_VD[rows], dim=0)
+        sum_D = signs @ unit_VD[rows]
+        if not sum_D.any():
+            raise ValueError(f"the sum of {[*added, *taken]} has a length of 0: nothing is near it")
+        aim_D = torch.nn.functional.normalize(sum_D, dim=0)
         score_V = unit_VD[:restrict_vocab] @ aim_D
         return self._best(score_V, rows if exclude else [], topn)
 
@@ -188,6 +206,10 @@ class KeyedVectors:
 
     def _best(self, score_V: Tensor, without: list[int], topn: int) -> list[tuple[str, float]]:
         """Return the words of the highest scores."""
+        if not isinstance(topn, int) or topn < 1:
+            raise ValueError(f"topn must be a whole number of at least 1, got {topn!r}")
+        if score_V.isnan().any():
+            raise ValueError("the vectors are not all finite: nothing can be compared with them")
         score_V = score_V.clone()
         inside = [row for row in without if row < len(score_V)]
         score_V[inside] = -torch.inf

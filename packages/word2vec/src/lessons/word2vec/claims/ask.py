@@ -24,6 +24,11 @@ class Words(dict):
 
 def main(argv: list[str], console: Console | None = None) -> int:
     """Print the words nearest to a sum; return 1 if a word is not known."""
+    argv = list(argv)
+    for name in ("--vectors", "--top"):  # with a space, else the value would be taken for a word
+        if name in argv[:-1]:
+            at = argv.index(name)
+            argv[at : at + 2] = [f"{name}={argv[at + 1]}"]
     words = [argument for argument in argv if not argument.startswith("--")]
     options = argparse.ArgumentParser(
         prog="python -m lessons.word2vec WORD [+|- WORD …]",

@@ -1,4 +1,4 @@
-"""Real English: eight texts as words in small letters, from files under ``--data``.
+"""Real English: seven texts as words in small letters, from files under ``--data``.
 
 Nothing is downloaded. README.md tells where each comes from; a text that is not the one that the
 committed results were measured on is refused.
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import html
+import importlib.util
 import io
 import itertools
 import json
@@ -24,7 +25,10 @@ from torch import Tensor
 from ..lab.run import Run
 
 WORD = re.compile(r"[a-z]+")
-FREE = ("king james", "shakespeare", "austen", "factbook", "help")  # what a shipped model may read
+WHERE = "“Use it” in README.md names the package that holds it, to be unpacked there"
+# What a shipped model may read.
+FREE = ("king james", "shakespeare", "austen", "factbook, names added", "help")
+LIST = "questions-words.txt"  # 19,544 questions: 2013a, §4.1
 QUESTIONS = "8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36"
 
 
@@ -41,9 +45,9 @@ class Text:
     ids: Tensor
     numbers: Tensor
 
-    def part(self, quarters: int) -> "Text":
-        """Return so many quarters of all paragraphs, each quarter of the same mixture."""
-        keep = self.numbers % 4 < quarters
+    def part(self, fifths: int) -> "Text":
+        """Return so many fifths of all paragraphs, each fifth of the same mixture."""
+        keep = self.numbers % 5 < fifths
         return Text(self.words, self.ids[keep], self.numbers[keep])
 
 
@@ -52,13 +56,6 @@ def newsgroups(content: bytes) -> Iterator[str]:
     csv.field_size_limit(10**9)
     rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), delimiter="\t")
     yield from (row[1] for row in itertools.islice(rows, 3, None) if len(row) == 2)
-
-
-def descriptions(content: bytes) -> Iterator[str]:
-    """Yield what Debian says of its packages, a paragraph at a time."""
-    for entry in content.decode("utf-8").split("\n\n"):
-        body = entry.partition("\nDescription-en: ")[2]
-        yield from re.split(r"\n \.(?=\n)|\n {2,}[*+o-] ", body)
 
 
 def tagged(content: bytes) -> Iterator[str]:
@@ -91,10 +88,7 @@ def novels(content: bytes) -> Iterator[str]:
 
 
 def countries(content: bytes) -> Iterator[str]:
-    """Yield the texts of a page of the World Factbook; the country's name stands before each."""
-    page = json.loads(content)
-    names = page.get("Government", {}).get("Country name", {})
-    name = names.get("conventional short form", {}).get("text", "")
+    """Yield the texts of a page of the World Factbook."""
 
     def texts(node) -> Iterator[str]:
         if isinstance(node, dict):
@@ -103,7 +97,14 @@ def countries(content: bytes) -> Iterator[str]:
         elif isinstance(node, str):
             yield node
 
-    yield from (f"{name} {html.unescape(re.sub('<[^>]+>', ' ', t))}" for t in texts(page))
+    yield from (html.unescape(re.sub("<[^>]+>", " ", t)) for t in texts(json.loads(content)))
+
+
+def named(content: bytes) -> Iterator[str]:
+    """Yield the same texts with the country's name before each: for the shipped vectors only."""
+    names = json.loads(content).get("Government", {}).get("Country name", {})
+    name = names.get("conventional short form", {}).get("text", "")
+    yield from (f"{name} {text}" for text in countries(content))
 
 
 def manual(content: bytes) -> Iterator[str]:
@@ -114,17 +115,19 @@ def manual(content: bytes) -> Iterator[str]:
             yield html.unescape(re.sub(r"<[^>]+>", "", body))
 
 
-OWN = {"own": ("text/**/*.txt", plain, "")}  # of a paper's run: any text, words in paragraphs
 # Each text's files, in order, its reader, and the first digits of the SHA-256 of all their bytes.
 PARTS: dict[str, tuple[str, Callable[[bytes], Iterator[str]], str]] = {
     "newsgroups": ("topics/**/20newsgroups-*.tab", newsgroups, "b7c92c754819a48c"),
-    "descriptions": ("descriptions/Translation-en", descriptions, "62f59c3cdca9786e"),
     "brown": ("brown/**/c[a-r][0-9][0-9]", tagged, "cbc711696316d4aa"),
     "shakespeare": ("shakespeare/**/shksprdata/texts/*_gut.txt", plain, "da68ca4e8201d41a"),
     "king james": ("kjv/**/kjv.jsonl", verses, "51a4d6ed5592001b"),
     "austen": ("austen/**/Rdata.rdb", novels, "8fb5198960d0da72"),
     "factbook": ("factbook/package/*/*.json", countries, "714e5318002d0f91"),
     "help": ("help-en-us/**/en-US/text/**/*.html", manual, "ddfa7a663a41cd44"),
+}
+OTHERS = {
+    "own": ("text/**/*.txt", plain, ""),  # of a paper's run: any text, words in paragraphs
+    "factbook, names added": (PARTS["factbook"][0], named, PARTS["factbook"][2]),
 }
 
 
@@ -136,12 +139,14 @@ def every(folder: Path, pattern: str) -> list[Path]:
     """
     found = sorted(folder.glob(pattern), key=Path.as_posix)
     if not found:
-        raise FileNotFoundError(f"{folder / pattern} is missing: README.md tells where it is from")
+        raise FileNotFoundError(f"{folder / pattern} is missing: {WHERE}")
     return found
 
 
-def read(run: Run, names=tuple(PARTS)) -> Text:
-    """Return texts, one behind the other; for ``--paper`` the user's own, ``text/`` in the folder.
+def read(run: Run, names: tuple[str, ...] = ()) -> Text:
+    """Return texts, one behind the other; by default all that claims are judged on.
+
+    For ``--paper`` that is the user's own, ``text/`` in the folder.
 
     Raises:
         FileNotFoundError: ``--data`` is not given, or lacks one of them.
@@ -149,7 +154,8 @@ def read(run: Run, names=tuple(PARTS)) -> Text:
     """
     if run.data is None:
         raise FileNotFoundError("a full run reads real texts: give their folder with --data")
-    return _read(Path(run.data), ("own",) if run.scale == "paper" else tuple(names))
+    names = names or (("own",) if run.scale == "paper" else tuple(PARTS))
+    return _read(Path(run.data), tuple(names))
 
 
 @functools.lru_cache(2)
@@ -157,7 +163,7 @@ def _read(folder: Path, names: tuple[str, ...]) -> Text:
     index: dict[str, int] = {}
     ids, bounds = array.array("i"), array.array("i")
     for name in names:
-        pattern, reader, wanted = (PARTS | OWN)[name]
+        pattern, reader, wanted = (PARTS | OTHERS)[name]
         digest = hashlib.sha256()
         for path in every(folder, pattern):
             content = path.read_bytes()
@@ -176,14 +182,20 @@ def _read(folder: Path, names: tuple[str, ...]) -> Text:
 
 
 def questions_file(run: Run) -> Path:
-    """Return the path of the papers' list of questions.
+    """Return the path of the papers' list of questions, which gensim's package has among its tests.
 
     Raises:
         FileNotFoundError: it is not there. ValueError: it is another.
     """
-    if run.data is None:
-        raise FileNotFoundError("a full run needs the list of questions: give --data")
-    (path,) = every(Path(run.data), "word-lists/questions-words.txt")
+    places = [] if run.data is None else [Path(run.data) / LIST]
+    gensim = importlib.util.find_spec("gensim")  # nothing of it is imported
+    folders = (gensim.submodule_search_locations if gensim else None) or []
+    places += [Path(folder) / "test/test_data" / LIST for folder in folders]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"{LIST} is missing: pip install gensim, or put the file into the folder of --data"
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != QUESTIONS:
         raise ValueError(f"{path} is not the published list of 19,544 questions")
     return path

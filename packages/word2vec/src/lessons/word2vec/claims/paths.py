@@ -1,4 +1,4 @@
-"""How long the paths of a Huffman tree are, and two slips of the papers' print."""
+"""How long the paths of a Huffman tree are, and a slip of the papers' print."""
 
 import math
 
@@ -6,7 +6,7 @@ from .. import complexity
 from ..lab.claim import Finding, claim, erratum
 from ..lab.figures import AMBER, BLUE, GREEN
 from ..lab.run import Run
-from ..lab.statistics import exact
+from ..lab.statistics import Interval, judge
 from ..vocabulary import huffman
 from .world import WHOLE, build, real
 
@@ -53,65 +53,46 @@ def draw(figure, numbers) -> None:
 @claim(
     "C11",
     "2013a, §2.1",
-    "A Huffman tree's mean path is about the entropy of the words.",
+    "With a million words a Huffman tree halves the number of outputs.",
     draw,
-    quotes="the Huffman tree based hierarchical softmax requires only about log2(Unigram "
-    "perplexity(V))",
-    asks="The mean number of nodes on the path of a word of running text, for vocabularies by "
-    "Zipf's law and, in a full run, for the real text. About: less than one node more.",
-    holds_if="path − entropy lies between 0 and 1 for every vocabulary",
-    fails_if="it does not for one of them",
-    paper="two times speedup at a million words",
+    quotes="For example when the vocabulary size is one million words, this results in about two "
+    "times speedup in evaluation.",
+    asks="log₂ V of a balanced tree, divided by the mean number of nodes on the path of a word of "
+    "running text, for a million words by Zipf's law. About two: what rounds to two. Known before "
+    "the rule: 1.48 by this law. That a mean path is within one node of the words' entropy is a "
+    "theorem, and shown; so is what the real text's words give.",
+    holds_if="balanced ÷ Huffman lies between 1.5 and 2.5",
+    fails_if="it lies outside",
+    paper="about two",
+    full_only=True,
 )
 def paths(run: Run) -> Finding:
-    """Compare mean paths with entropies."""
-    sizes = run.pick(
-        test=[10, 100], default=[1_000, 10_000], full=[1_000, 10_000, 100_000, 1_000_000]
-    )
+    """Compare mean paths with balanced trees, and with entropies."""
+    sizes = run.pick(test=[10, 100], default=[1_000, 10_000], full=[10_000, 100_000, 1_000_000])
     found = run.trial(trees, sizes=sizes)
     gaps = [f["path"] - f["entropy"] for f in found]
-    last = found[len(sizes) - 1]
-    speed = last["balanced"] / last["path"]
+    factors = [f["balanced"] / f["path"] for f in found]
+    speed = factors[len(sizes) - 1]
     said = "; ".join(
         f"{f['V']:,.0f} words: path {f['path']:.2f}, entropy {f['entropy']:.2f}, balanced "
-        f"{f['balanced']:.2f}"
-        for f in found
+        f"{f['balanced']:.2f}, a factor of {factor:.2f}"
+        for f, factor in zip(found, factors)
     )
     return Finding(
-        exact(all(-1e-9 <= gap < 1 for gap in gaps)),
-        ours=f"at most {max(gaps):.2f} nodes more",
+        judge(Interval(speed, speed, speed, 1), within=(1.5, 2.5), paper_regime=False),
+        ours=f"{speed:.2f} times",
         ran="Counts of a billion words by Zipf's law"
-        + ("; the real text's counts." if real(run) else "."),
-        measured=f"{said}. With {last['V']:,.0f} words the Huffman tree takes {speed:.2f} times "
-        "fewer nodes than a balanced one.",
+        + ("; last, the real text's counts." if real(run) else "."),
+        measured=said + ".",
         numbers={"zipf": found[: len(sizes)], "all": found, "speed": speed, "gaps": gaps},
+        between="Zipf's law with exponent 1 stands for the paper's news; the flatter a text's "
+        "counts, the smaller the factor.",
+        would_decide="Nothing: it lies on the line." if speed in (1.5, 2.5) else "",
     )
 
 
 @erratum(
     "E1",
-    "2013a, abstract; Table 5",
-    "Less than a day on 1.6 billion words is CBOW; skip-gram took two.",
-    quotes="it takes less than a day to learn high quality word vectors from a 1.6 billion words "
-    "data set",
-    asks="The rows of Table 5 for 1.6 billion words.",
-)
-def a_day(run: Run) -> Finding:
-    """Read Table 5."""
-    days = {"CBOW": 0.6, "skip-gram": 2.0}
-    total = {"CBOW": 36.1, "skip-gram": 53.8}
-    return Finding(
-        None,
-        ours="CBOW 0.6 days, skip-gram 2",
-        ran="Table 5, one epoch, 300 dimensions.",
-        measured=f"CBOW {days['CBOW']:g} days and {total['CBOW']:g}% of all questions; skip-gram "
-        f"{days['skip-gram']:g} days and {total['skip-gram']:g}%.",
-        numbers={"days": days, "total": total},
-    )
-
-
-@erratum(
-    "E2",
     "2013b, §2.1, below eq. 3",
     "A path's mean length can exceed the logarithm of the number of words.",
     quotes="is proportional to L(wO), which on average is no greater than log W",
@@ -122,9 +103,11 @@ def three_words(run: Run) -> Finding:
     mean = complexity.mean_length([1, 1, 1], huffman([1, 1, 1]).lengths.tolist())
     return Finding(
         None,
-        ours=f"three equal words: {mean:.3f} nodes, log₂ 3 is {math.log2(3):.3f}",
+        ours=f"three equal words: {mean:.3f} decisions, log₂ 3 is {math.log2(3):.3f}",
         ran="The tree of three words that occur equally often.",
-        measured=f"Paths of 1, 2 and 2 nodes, {mean:.3f} on average; log₂ 3 is "
-        f"{math.log2(3):.3f}. What holds is: less than the entropy and one.",
+        measured="The paper's L counts the nodes of a path with the root and the word: 2, 3 and 3, "
+        f"{mean + 1:.3f} on average. Its product has one factor fewer: 1, 2 and 2 decisions, "
+        f"{mean:.3f}. log₂ 3 is {math.log2(3):.3f}. What holds of decisions is: less than the "
+        "entropy and one.",
         numbers={"mean": mean, "log": math.log2(3)},
     )

@@ -27,17 +27,17 @@ ASKED = (("paris", "france", "italy"), ("king", "man", "woman"), ("father", "man
 def train(run: Run, seed: int) -> dict[str, Any]:
     """Train vectors on the free texts, keep them, and return what they answer."""
     if real(run):
-        vocab, *text = reading(corpus.read(run, corpus.FREE), WORDS)
+        vocab, *text = reading(corpus.read(run, () if run.scale == "paper" else corpus.FREE), WORDS)
         model = Word2Vec(
             vector_size=DIM, window=8, negative=10, sample=1e-4, alpha=0.05, epochs=EPOCHS,
             seed=seed,
         ).build_vocab(vocab, run.device)  # fmt: skip
         vectors = model.train(text=(text[0], text[1]), track=run.track).wv
-        path = SHIPPED
     else:
         model = Word2Vec(vector_size=8, epochs=1, min_count=1, seed=seed)
         vectors = model.fit(entities.text(300), run.device, run.track).wv
-        path = run.out / "model.safetensors"
+    # Beside the results: whoever ships it copies it into the package by hand.
+    path = run.out / SHIPPED.name
     save_vectors(path, vectors)
     return examined(run, load_vectors(path))
 
@@ -96,8 +96,10 @@ def draw(figure, numbers) -> None:
     draw,
     source="2013b, Fig. 2",
     asks="King James, Shakespeare, Austen, the World Factbook and LibreOffice's help: 9,000 words, "
-    "100 dimensions, half precision. The default run examines the file that is shipped, a full run "
-    "trains it. The picture is the papers' own: countries and capitals by their first two "
+    "100 dimensions, half precision. In the factbook we set the country's name before each fact; "
+    "nearly all meetings of a country and its capital come from that. The default run examines the "
+    "file that is shipped, a full run trains one. The picture is the papers' own: countries and "
+    "capitals by their first two "
     "principal components.",
 )
 def vectors(run: Run) -> Finding:
