@@ -8,7 +8,7 @@ CLAIMS = [on_this_device(claim) for claim in (
     grammar.more_runs, grammar.faster,
     solved.sums, solved.products, solved.order, lags.slowly, lags.frequency,
     exact.storage, exact.cost, solved.alike, grammar.output_gates, solved.xor, solved.broad,
-    guessing.guessed, predict.noise_free, predict.irregular, noise.mixed, noise.expected,
+    guessing.guessed, predict.noise_free, predict.irregular, noise.mixed,
     exact.distance, lags.today,
     errata.length, errata.ranges, errata.always, errata.squared, errata.distractors,
 )]  # fmt: skip

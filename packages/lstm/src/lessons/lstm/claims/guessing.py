@@ -52,7 +52,7 @@ def guess(run: Run, seed: int) -> dict[str, int | None]:
     "solves it faster than LSTM and any other method for which there are published results.",
     asks="Task 3a at T = 100, N = 3. Guessing: plain nets of three units, weights uniform in ±100, "
     "each given up at its first error, until one is right on 256 sequences. LSTM: the ten nets of "
-    "C13a, by the paper's rule; who is not done within 80,000 sequences counts as slower. Pair by "
+    "C13, by the paper's rule; who is not done within 80,000 sequences counts as slower. Pair by "
     "pair: whether the guess was shown fewer sequences; pairs in which neither succeeds are left "
     "out. Other methods are not tested. (An earlier pilot of guessing, N = 1: 787, 1,964 and 911 "
     "sequences.)",

@@ -204,7 +204,7 @@ def slowly(run: Run) -> Finding:
     quotes="Increasing this frequency decreases learning speed, an effect due to weight "
     "oscillations caused by frequently observed input symbols.",
     asks=f"Task 2c at q = 100 with p = 100 distractors and with 5, so that each comes 20 times as "
-    f"often, as in Table 3's last row (there at q = 1,000). {RULE} At most 100,000 sequences for "
+    f"often, as in Table 3's last row (there at q = 1,000). {RULE} At most 62,000 sequences for "
     "both. Pair by pair of 20 nets: whether the one with 100 distractors is sooner done; pairs in "
     "which neither is are left out. The cause that the sentence gives is not tested.",
     holds_if="the exact interval of the share of such pairs lies above one half",
@@ -215,7 +215,7 @@ def slowly(run: Run) -> Finding:
 def frequency(run: Run) -> Finding:
     """Compare rare with frequent distractors."""
     q, many, few = run.pick(test=(4, 4, 2), default=(100, 100, 5), paper=(1000, 1000, 50))
-    most = run.pick(test=12, default=100_000, paper=406_000)
+    most = run.pick(test=12, default=62_000, paper=406_000)
     rare, often = (lesson(run, f"lag {p} {q}", most) for p in (many, few))
     judged = sooner(rare["solved"], often["solved"], paper_regime=full(run))
     return Finding(

@@ -1,4 +1,4 @@
-"""Noise on the line of the signal, and on the targets (§5.3, Tables 4 to 6)."""
+"""Noise on the line of the signal (§5.3, Tables 4 and 5)."""
 
 from ..lab.claim import Finding, claim
 from ..lab.run import Run
@@ -8,7 +8,7 @@ from .shares import full, share, told
 
 
 @claim(
-    "C13a",
+    "C13",
     "§5.3, Tables 4 and 5",
     "Noise on the signal's own line is no fundamental problem.",
     quotes="LSTM does not encounter fundamental problems if noise and signal are mixed on the same "
@@ -33,37 +33,6 @@ def mixed(run: Run) -> Finding:
         ours=said,
         ran=f"Ten nets each, N = 3. {RULE}",
         measured=f"Solved, {said}.",
-        numbers=found,
-        between=LESS,
-        would_decide=MORE if judged.verdict == UNDECIDED else "",
-    )
-
-
-@claim(
-    "C13b",
-    "§5.3.3, Table 6",
-    "Despite noisy targets LSTM learns the expected values.",
-    quotes="Despite the noisy targets, LSTM still can solve the problem by learning the expected "
-    "target values.",
-    asks=f"Task 3c at T = 100 with N = 3, the paper's 102 weights. {RULE} Ten nets, at most "
-    "324,000 sequences, 1.2 times the paper's mean. Solved: on a test set of 256, "
-    "looked at every 500 sequences, no output is off the noise-free target by more than .1, nor "
-    "all by .015 on average. The line is more often than not.",
-    holds_if="the exact interval of the share lies above one half",
-    fails_if="it lies below",
-    paper="269,650 sequences",
-    full_only=True,
-)
-def expected(run: Run) -> Finding:
-    """Judge task 3c."""
-    steps = 22 if run.scale == "test" else 100
-    found = lesson(run, f"two 3c 3 {steps}", 324_000, nets=10)
-    judged = judge(share(found), above=0.5, paper_regime=full(run))
-    return Finding(
-        judged,
-        ours=told(found),
-        ran=f"{len(found['solved'])} nets, N = 3. {RULE}",
-        measured=f"Solved: {told(found)}.",
         numbers=found,
         between=LESS,
         would_decide=MORE if judged.verdict == UNDECIDED else "",
