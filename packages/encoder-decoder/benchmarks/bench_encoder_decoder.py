@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils import benchmark
 
 from lessons.encoder_decoder import GRU, EncoderDecoderConfig, RNNEncoderDecoder, score_pairs
-from lessons.encoder_decoder.gru import unroll_reference
+from lessons.encoder_decoder.unit import unroll_reference
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--threads", type=int, default=1)

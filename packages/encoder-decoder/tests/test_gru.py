@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lessons.encoder_decoder import GRU, GRUCell
-from lessons.encoder_decoder.gru import step, unroll, unroll_reference
+from lessons.encoder_decoder.unit import step, unroll, unroll_reference
 
 GATES = [("reset", "update"), ("update",), ("reset",), ()]
 

@@ -36,6 +36,7 @@ from lessons.encoder_decoder import (
 )
 from lessons.encoder_decoder.bleu import words
 from lessons.encoder_decoder.spelling import LETTERS, PHONES
+from lessons.encoder_decoder.unit import unroll
 
 SMALL = EncoderDecoderConfig(
     source_vocab_size=30, target_vocab_size=20, embedding_size=4, hidden_size=6, maxout_size=3,
@@ -137,8 +138,6 @@ def test_the_appendixs_decoder_is_torchs_gru():
     want, _ = theirs(words_TBM, memory.start[None])
     x = net.decoder.project(words_TBM, memory)
     h = memory.start
-    from lessons.encoder_decoder.gru import unroll
-
     found = unroll(x, h, net.decoder.gru.weight_hh_l0, memory.gated, "after")
     torch.testing.assert_close(found, want, rtol=1e-13, atol=1e-14)
 

@@ -109,7 +109,7 @@ def test_a_noisy_table_has_each_right_target_once():
 
 
 def test_contenders_have_their_widths_and_the_blind_one_sees_nothing():
-    config = EncoderDecoderConfig(3000, 3000, 48, 96, 48, 48)
+    config = EncoderDecoderConfig(2000, 2000, 48, 96, 48, 48)
     sizes = {
         kind: sum(p.numel() for p in nets.make(kind, config, 0).parameters())
         for kind in ("gru", "tanh", "tanh, as many weights")

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import EncoderDecoderConfig, config_of
-from .gru import GRU, context_rows, row_bias, step, unroll
+from .gru import GRU, context_rows, row_bias
 from .readout import LinearReadout, MaxoutReadout, start_small
+from .unit import step, unroll
 
 
 class RNNEncoder(nn.Module):

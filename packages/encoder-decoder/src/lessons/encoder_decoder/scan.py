@@ -1,6 +1,6 @@
 r"""All steps of gated units at once, with the gradient written out: what makes training fast.
 
-`gru.step` says what is computed. Here it is computed in buffers that are allocated once, and each
+`unit.step` says what is computed. Here it is computed in buffers that are allocated once, and each
 weight's gradient is one product over all steps. What compiles, maps over cases or differentiates
 forward or twice goes the readable way.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 Words = tuple[str, ...]
 Links = set[tuple[int, int]]  # (place in the source, place in the target)
-LONGEST = 7  # words of a phrase
+LONGEST = 5  # words of a phrase (Moses: 7)
 NULL = ""
 
 

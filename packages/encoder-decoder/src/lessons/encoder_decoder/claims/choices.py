@@ -128,11 +128,10 @@ def sampled(run: Run, net: RNNEncoderDecoder, s: System, seed: int) -> dict[str,
 def in_text(phrases: set[Words], texts: list[Words]) -> set[Words]:
     """Return those phrases that some text has as they are."""
     lengths, found = {len(p) for p in phrases} - {0}, set()
+    first = {p[0] for p in phrases if p}
     for text in texts:
-        for n in lengths:
-            for i in range(len(text) - n + 1):
-                if text[i : i + n] in phrases:
-                    found.add(text[i : i + n])
+        for i in (i for i, word in enumerate(text) if word in first):
+            found.update(text[i : i + n] for n in lengths if text[i : i + n] in phrases)
     return found
 
 

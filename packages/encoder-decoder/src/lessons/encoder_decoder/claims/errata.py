@@ -72,7 +72,7 @@ def embedded(run: Run) -> Finding:
 @erratum(
     "E3",
     "§2.3, App. A",
-    "Two different units: the reset gate acts before U in one, after it in the other.",
+    "Two units: one has its reset gate before U, the other after it.",
     quotes="h̃'_j = tanh([W'e(y_{t−1})]_j + r'_j [U'h'⟨t−1⟩ + Cc])",
     asks="Eq. 8 and the encoder of App. A have U(r ∘ h), its decoder r' ∘ (U'h' + Cc). The same "
     "weights in both, in double precision, six steps: how far apart are the states, and how far "

@@ -40,7 +40,7 @@ def learn_sentences(run: Run, seed: int) -> dict[str, Any]:
     ids, lists = sentences(run)
     m, n, l, rank = run.pick(test=(4, 6, 3, None), default=(64, 192, 64, 64))
     config = EncoderDecoderConfig(len(lists[0]), len(lists[1]), m, n, l, rank)
-    began, steps = time.process_time(), run.pick(test=4, default=1500)
+    began, steps = time.process_time(), run.pick(test=4, default=1200)
     net = nets.train(run, nets.make("gru", config, seed), ids["train"], RATE, steps, seed)
     spent = time.process_time() - began
     pairs = system.build(run).parts["test"]
@@ -103,7 +103,7 @@ def finding(run: Run, which: str, axis: str) -> Finding:
         None,
         ours=f"{first:.1f} BLEU at {next(iter(bins))}, {last:.1f} at {list(bins)[-1]}",
         ran=f"Sentences of C1a's system, 2,500 words a language, 192 units; "
-        f"{run.pick(test=4, default=1500):,} steps of 64 with Adam at {RATE:g}, two nets; greedy.",
+        f"{run.pick(test=4, default=1200):,} steps of 64 with Adam at {RATE:g}, two nets; greedy.",
         measured=f"BLEU {whole:.1f} in all; by {axis}: "
         + ", ".join(f"{k}: {v[0]:.1f} (n = {many[k]})" for k, v in bins.items())
         + ".",

@@ -13,7 +13,7 @@ from ..model import RNNEncoderDecoder
 from ..phrases import END, score_pairs
 from ..training import batches_of_one_length, clip_gradient, pad
 
-Pair = tuple[Sequence[int], Sequence[int]]
+Pair = tuple[list[int], list[int]]
 BATCH = 64  # §4.1.1
 WARMUP, FALL = 100, 0.5  # steps of a rising rate; the last part of a training, in which it falls
 # Contenders: gates, and the factor of the width. As many weights as with both gates have
@@ -31,7 +31,8 @@ RECIPE = (
     "from pilots of one seed: of the editor, on made-up phrases, that 0.01 is far too small at "
     "such widths, and 0.1 is not; and of this project's package on attention, on these manuals, "
     "that embeddings which begin at 1 learn sooner than at 0.1 or 0.01, and Adam sooner than "
-    "Adadelta. So embeddings begin at 1, matrices at 0.1, recurrent ones as printed, and Adam "
+    "Adadelta; of ours, of 25 steps on 1,890 sentences, for time: 6.05 nats with gates, 5.76 "
+    "without. So embeddings begin at 1, matrices at 0.1, recurrent ones as printed, and Adam "
     "takes Adadelta's place, gradients cut at 1, for all contenders alike."
 )
 

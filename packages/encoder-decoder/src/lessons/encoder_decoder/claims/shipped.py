@@ -115,7 +115,7 @@ def learn_speller(run: Run, seed: int) -> dict[str, Any]:
     pairs = [
         (letters_to_ids(w), phones_to_ids(list(p))) for w, said in parts["train"] for p in said
     ]
-    steps = run.pick(test=4, default=9000)
+    steps = run.pick(test=4, default=6500)
     net = nets.train(run, nets.make("gru", config, seed), pairs, RATE, steps, seed)
     spent = time.process_time() - began
     state = {name: tensor.half() for name, tensor in net.state_dict().items()}

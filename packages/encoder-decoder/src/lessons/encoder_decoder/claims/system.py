@@ -1,6 +1,6 @@
 """A statistical translation system, English to French, of the manuals: what the scores enter.
 
-As Moses at its defaults but for what its parts say: phrases of up to seven words, four scores of
+As Moses at its defaults but for what its parts say: phrases of up to five words, four scores of
 the table, a penalty for phrases and one for words, a language model; a log-linear model (eq. 9).
 """
 
@@ -83,7 +83,7 @@ def build(run: Run) -> System:
                 if pair not in found:
                     new[pair] = None
         held[name] = list(new)[:: max(len(new) // 20_000, 1)]
-    size = run.pick(test=40, default=3000)
+    size = run.pick(test=40, default=2000)
     lists = Shortlist((e for e, _ in train), size), Shortlist((f for _, f in train), size)
     lm = Trigrams(f for _, f in train)
     asked = {
@@ -225,7 +225,7 @@ def told(system: System) -> str:
         f"{sizes['train']:,} pairs to train ({n:,} French words), {sizes['dev']:,} to tune and "
         f"{sizes['test']:,} to test, from other pages, none of them in the training. A "
         "phrase-based system: IBM's Model 1 both ways, joined (grow-diag-final-and), phrases of up "
-        f"to 7 words ({len(system.counts):,} different pairs), four scores, penalties for phrases "
+        f"to 5 words ({len(system.counts):,} different pairs), four scores, penalties for phrases "
         "and words, a trigram model (Kneser–Ney); 20 options a phrase, 30 beginnings, no jumps "
         "over other words (Moses: 6 at most). Weights by coordinate search for BLEU on the dev "
         "sentences, three rounds of three restarts. "
