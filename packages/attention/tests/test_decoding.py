@@ -10,14 +10,13 @@ from lessons.attention import (
     RNNencdec,
     RNNsearch,
     TranslatorConfig,
-    batches_by_tokens,
     batches_of_one_length,
     beam_search,
     greedy,
     sample,
     score,
 )
-from lessons.attention.training import Adadelta, clip_gradient
+from lessons.attention.training import Adadelta, clip_gradient, pad
 
 SMALL = TranslatorConfig(
     source_vocab_size=30, target_vocab_size=7, embedding_size=4, encoder_size=5, decoder_size=6,
@@ -152,6 +151,15 @@ def test_what_cannot_be_decoded_is_named(call, words):
         call(made())
 
 
+@pytest.mark.parametrize("cls", [RNNsearch, RNNencdec])
+def test_nothing_to_translate_is_no_error(cls):
+    net, none = made(cls), torch.zeros(0, dtype=torch.long)
+    assert len(greedy(net, SRC[:0], none)) == 0
+    best = beam_search(net, SRC[:0], none, beam=3)
+    assert (best.ids.shape, len(best.score)) == ((0, 0), 0)
+    assert len(score(net, SRC[:0], none, SRC[:0] % 7)) == 0
+
+
 # Training ------------------------------------------------------------------------------------
 
 
@@ -177,16 +185,6 @@ def test_batches_are_cut_as_the_paper_says():
     assert loss > 1.8
 
 
-def test_batches_by_tokens_keep_to_their_size():
-    lengths = torch.randint(1, 50, (500,), generator=torch.Generator().manual_seed(0)).tolist()
-    pairs = [((1,), (1,) * n) for n in lengths]
-    batches = list(batches_by_tokens(pairs, 200, torch.Generator().manual_seed(1)))
-    assert sorted(i for batch in batches for i in batch) == list(range(500))
-    assert all(len(b) * max(lengths[i] for i in b) <= 200 for b in batches)
-    again = list(batches_by_tokens(pairs, 200, torch.Generator().manual_seed(1)))
-    assert batches == again
-
-
 def test_it_learns_to_turn_a_sentence_round():
     generator = torch.Generator().manual_seed(0)
     config = TranslatorConfig(12, 12, 16, 24, 24, 24, 12)
@@ -206,7 +204,7 @@ def test_it_learns_to_turn_a_sentence_round():
     src = torch.randint(4, 12, (20, 5), generator=generator)
     right = (greedy(net, src)[:, :5] == src.flip(1)).float().mean()
     assert right > 0.9
-    assert Adadelta(net.parameters()).defaults == {"rho": 0.95, "eps": 1e-6}
+    assert Adadelta(net.parameters()).defaults == {"rho": 0.95, "eps": 1e-6, "lr": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +212,8 @@ def test_it_learns_to_turn_a_sentence_round():
     [
         (lambda: Adadelta([torch.zeros(1)], rho=1.0), r"rho must be in \[0, 1\), got 1.0"),
         (lambda: Adadelta([torch.zeros(1)], eps=0.0), "eps must be positive, got 0.0"),
+        (lambda: Adadelta([torch.zeros(1)], lr=-1.0), "lr must not be negative, got -1.0"),
+        (lambda: pad([]), "at least one sentence, got none"),
         (lambda: clip_gradient([], 0.0), "longest must be positive, got 0.0"),
         (lambda: list(batches_of_one_length([], 0)), "batch and batches must be at least 1"),
     ],

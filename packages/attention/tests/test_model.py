@@ -316,6 +316,87 @@ def test_it_survives_what_torch_does_to_models(cls):
     torch.testing.assert_close(half.double(), want, rtol=0.1, atol=0.15)
 
 
+class Adapted(torch.nn.Module):
+    """A matrix and a correction to it, as low-rank adapters have."""
+
+    def __init__(self, base, correction):
+        super().__init__()
+        self.base, self.correction, self.weight = base, correction, base.weight
+
+    def forward(self, x):
+        return self.base(x) + self.correction(x)
+
+
+class Opposite(AdditiveAttention):
+    def energies(self, query_BQH, keys_BSA):
+        return -super().energies(query_BQH, keys_BSA)
+
+
+def test_what_is_put_into_the_model_is_used_in_training_too():
+    net = made()
+    memory, x = net.encode(SRC, LENGTHS), torch.randn(4, 2, 18, dtype=torch.float64)
+    plain = net.unroll(memory, x)[0]
+    called = []
+    handle = net.attention.register_forward_hook(lambda module, args, out: called.append(out[1]))
+    torch.testing.assert_close(net.unroll(memory, x)[0], plain)
+    assert len(called) == 4, "a hook sees the weights of every step"
+    handle.remove()
+    base = net.attention.query
+    net.attention.query = Adapted(base, torch.nn.Linear(6, 3, bias=False).double())
+    adapted = net.unroll(memory, x)[0]
+    torch.testing.assert_close(adapted, net.unroll_reference(memory, x)[0])
+    assert (adapted - plain).abs().max() > 1e-4
+    net.attention.query = base
+    net.attention.__class__ = Opposite
+    opposite = net.unroll(memory, x)[0]
+    torch.testing.assert_close(opposite, net.unroll_reference(memory, x)[0])
+    assert (opposite - plain).abs().max() > 1e-4
+    net.encoder.backward_unit.register_forward_hook(lambda module, args, out: 0 * out)
+    assert (net.encode(SRC, LENGTHS).annotations[..., 5:] == 0).all()
+
+
+@pytest.mark.parametrize("cls", [RNNsearch, RNNencdec])
+def test_it_maps_over_cases(cls):
+    net = made(cls)
+    weights = dict(net.named_parameters())
+    src, tgt = torch.tensor([[7, 9, 3], [5, 6, 8]]), torch.tensor([[4, 19, 2], [7, 7, 2]])
+
+    def logits(weights, src, tgt):
+        return torch.func.functional_call(net, weights, (src[None], None, tgt[None]))[0][0]
+
+    found = torch.func.vmap(logits, (None, 0, 0))(weights, src, tgt)
+    torch.testing.assert_close(found, net(src, None, tgt)[0])
+    each = torch.func.vmap(
+        torch.func.grad(lambda w, s, t: logits(w, s, t).sin().sum()), (None, 0, 0)
+    )(weights, src, tgt)
+    whole = torch.autograd.grad(net(src, None, tgt)[0].sin().sum(), list(weights.values()))
+    for sums, want in zip(each.values(), whole):
+        torch.testing.assert_close(sums.sum(0), want)
+    attention = AdditiveAttention(4, 6, 5).double()
+    attention.energy.data.fill_(0.5)
+    query, notes = torch.randn(2, 3, 4).double(), torch.randn(2, 7, 6).double()
+    mask = torch.arange(7) < torch.tensor([7, 4])[:, None]
+    mapped = torch.func.vmap(lambda q, h, m: attention(q, h, m)[0])(query, notes, mask)
+    torch.testing.assert_close(mapped, attention(query, notes, mask)[0])
+
+
+@pytest.mark.parametrize("cls", [RNNsearch, RNNencdec])
+def test_it_is_exported_for_any_batch(cls):
+    net = made(cls)
+    batch = {0: torch.export.Dim("batch", min=2, max=64)}
+    tgt = TGT[:, :2]
+    program = torch.export.export(net, (SRC, LENGTHS, tgt), dynamic_shapes=(batch, batch, batch))
+    many = SRC.repeat(3, 1), LENGTHS.repeat(3), tgt.repeat(3, 1)
+    torch.testing.assert_close(program.module()(*many)[0], net(*many)[0])
+
+
+def test_ids_of_32_bits_are_ids():
+    net = made()
+    half = SRC.int(), LENGTHS.int(), TGT.int()
+    torch.testing.assert_close(net.loss(*half), net.loss(SRC, LENGTHS, TGT))
+    assert len(net(SRC[:0], LENGTHS[:0], TGT[:0])[0]) == 0
+
+
 # Files ---------------------------------------------------------------------------------------
 
 
@@ -442,6 +523,20 @@ def test_what_groundhog_has_not_is_refused():
         from_groundhog(theirs)
 
 
+@pytest.mark.parametrize("what", ["one number", "other size", "integers", "text", "none"])
+def test_a_groundhog_file_that_does_not_fit_is_a_value_error(what):
+    theirs = groundhog()
+    change = {
+        "one number": lambda v: v.sum(), "integers": lambda v: v.long(), "text": lambda v: "text",
+        "none": lambda v: None, "other size": lambda v: torch.cat([v, v, v]),
+    }[what]  # fmt: skip
+    for name, value in theirs.items():
+        if what == "other size" and name == "W_0_enc_approx_embdr":
+            continue  # another vocabulary
+        with pytest.raises(ValueError, match=r"state (dict does not fit|must map)"):
+            from_groundhog({**theirs, name: change(value)})
+
+
 def test_files_read_back(tmp_path):
     state = made().state_dict()
     save(tmp_path / "a.safetensors", state, {"made": "here"})
@@ -466,6 +561,8 @@ def test_files_read_back(tmp_path):
         (SRC, [5, 2], TGT, r"src_len must lie in 1 … 4, got 5 at index 0"),
         (SRC, [4, 0], TGT, r"src_len must lie in 1 … 4, got 0 at index 1"),
         (SRC, [4], TGT, r"one length for each of 2"),
+        (SRC, [4.0, 2.0], TGT, r"src_len must be a tensor of integers, got torch.float32"),
+        (SRC, [4, 2], 0 * TGT, r"tgt must have words, got padding \(pad_id 0\) only"),
         (SRC + 1, [4, 2], TGT, r"src must hold ids in 0 … 29, got 30 at row 0, place 3"),
         (SRC, [4, 2], TGT + 1, r"tgt must hold ids in 0 … 19, got 20 at row 0, place 1"),
         (SRC, [4, 2], -TGT, r"tgt must hold ids in 0 … 19, got -4"),
@@ -477,7 +574,16 @@ def test_files_read_back(tmp_path):
 )
 def test_what_does_not_fit_is_named(src, length, tgt, words):
     with pytest.raises(ValueError, match=words):
-        made()(src, torch.tensor(length), tgt)
+        made().loss(src, torch.tensor(length), tgt)
+
+
+def test_padding_stands_behind_the_words():
+    net = made()
+    with pytest.raises(ValueError, match=r"padding \(pad_id 0\) behind .* in row 1: pad on the"):
+        net(torch.tensor([[4, 5, 6], [0, 5, 6]]), None, TGT)
+    net(torch.tensor([[4, 5, 6], [4, 0, 6]]), torch.tensor([3, 3]), TGT)  # 0 as a word, if meant
+    with pytest.raises(ValueError, match="src_len must be a tensor of integers, got list"):
+        net(SRC, [4, 2], TGT)
 
 
 def test_an_empty_sentence_is_named():
@@ -517,6 +623,8 @@ def test_masks_and_widths_are_checked():
         (RNNsearch, {"readout_state": "next"}, "readout_state must be one of"),
         (RNNsearch, {"readout_state": "current", "update_word": "current"}, "would see word i"),
         (RNNsearch, {"eos_id": 20}, r"eos_id must be an id below target_vocab_size \(20\), got 20"),
+        (RNNsearch, {"pad_id": 2}, "pad_id and eos_id must differ, got 2 for both"),
+        (RNNsearch, {"source_vocab_size": 3, "pad_id": 5}, "below source_vocab_size"),
         (RNNsearch, {"code_size": 3}, "RNNsearch has no one vector"),
         (RNNencdec, {"score": "general"}, "RNNencdec looks nowhere"),
     ],
@@ -531,5 +639,7 @@ def test_presets_are_checked():
         RNNsearch.from_preset("rnnsearch")
     with pytest.raises(ValueError, match="'rnnencdec-30' is no preset of RNNsearch"):
         RNNsearch.from_preset("rnnencdec-30")
+    with pytest.raises(ValueError, match="'groundhog-search' is no preset of RNNencdec"):
+        RNNencdec.from_preset("groundhog-search")
     with pytest.raises(ValueError, match="aligns nothing"):
         align(made(RNNencdec), SRC, LENGTHS, TGT)

@@ -3,6 +3,7 @@
 The NumPy model shares no line with the package: one sentence, one word and one position at a time.
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -155,6 +156,22 @@ def test_more_than_is_kept_is_computed_again(monkeypatch):
 
 
 @pytest.mark.parametrize("search", [True, False])
+def test_second_derivatives_are_those_of_the_readable_path(search, monkeypatch):
+    net = made(search)
+    found = []
+    for written in (True, False):
+        if not written:
+            for module in (model_module, encoder_module):
+                monkeypatch.setattr(module, "fast", lambda *tensors: False)
+        loss, weights = net.loss(SRC, LENGTHS, TGT), list(net.parameters())
+        first = torch.autograd.grad(loss, weights, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), weights)
+        found.append([*first, *second])
+    for ours, readable in zip(*found):
+        torch.testing.assert_close(ours, readable, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("search", [True, False])
 def test_gradients_are_differences_of_the_loss(search):
     net = made(search)
     names, values = zip(*((k, v.detach().clone()) for k, v in net.named_parameters()))
@@ -258,6 +275,45 @@ def test_adadelta_is_torchs():
             optimizer.step()
     for a, b in zip(ours.parameters(), theirs.parameters()):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-13)
+
+
+def test_a_state_of_adadelta_goes_both_ways():
+    def stepped(optimizer, weight):
+        weight.grad = torch.tensor([1.0, -2.0, 0.5])
+        optimizer.step()
+        return weight.detach().clone()
+
+    weights = [nn.Parameter(torch.ones(3)) for _ in range(4)]
+    ours, theirs = (
+        Adadelta(weights[:1], lr=0.5),
+        torch.optim.Adadelta(weights[1:2], lr=0.5, rho=0.95),
+    )
+    torch.testing.assert_close(stepped(ours, weights[0]), stepped(theirs, weights[1]))
+    crossed = Adadelta(weights[2:3]), torch.optim.Adadelta(weights[3:])
+    states = copy.deepcopy((ours.state_dict(), theirs.state_dict()))
+    crossed[0].load_state_dict(states[1])
+    groups = states[1]["param_groups"]  # torch's has options that ours has not
+    crossed[1].load_state_dict({**states[0], "param_groups": groups})
+    for optimizer, weight, other, its in zip(crossed, weights[2:], (theirs, ours), weights[1::-1]):
+        weight.data.copy_(its.data)
+        torch.testing.assert_close(stepped(optimizer, weight), stepped(other, its))
+    torch.optim.lr_scheduler.StepLR(crossed[0], 1)
+    crossed[0].load_state_dict(
+        torch.optim.Adadelta(weights[3:], weight_decay=0.1, maximize=True).state_dict()
+    )
+    with pytest.raises(ValueError, match="no weight_decay and no maximize"):
+        crossed[0].step()
+
+
+def test_one_weight_is_shortened_too_and_a_sparse_gradient_refused():
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.full((3,), 5.0)
+    assert clip_gradient(weight, 1.0) == pytest.approx(75**0.5)
+    assert weight.grad.norm().item() == pytest.approx(1.0)
+    table = nn.Embedding(5, 2, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    with pytest.raises(ValueError, match="dense gradients"):
+        Adadelta(table.parameters()).step()
 
 
 @pytest.mark.parametrize("longest", [1e-3, 1e3])

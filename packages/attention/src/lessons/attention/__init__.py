@@ -7,7 +7,7 @@ from .encoder import Encoder
 from .gated import GatedUnit
 from .model import Memory, RNNencdec, RNNsearch, State
 from .readout import MaxoutReadout, maxout
-from .training import Adadelta, batches_by_tokens, batches_of_one_length, clip_gradient, pad
+from .training import Adadelta, batches_of_one_length, clip_gradient, pad
 from .weights import (
     from_groundhog,
     from_keras_gru,
@@ -33,7 +33,6 @@ __all__ = [
     "State",
     "TranslatorConfig",
     "align",
-    "batches_by_tokens",
     "batches_of_one_length",
     "beam_search",
     "clip_gradient",

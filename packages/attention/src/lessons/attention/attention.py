@@ -121,11 +121,18 @@ class AdditiveAttention(nn.Module):
             keys_BSA = self.keys(annotations_BSC)
         energy_BQS = self.energies(query_BQH, keys_BSA)
         if mask_BS is not None:
-            if not torch.compiler.is_compiling() and not mask_BS.is_meta:
+            if can_be_read(mask_BS):
                 check_mask(mask_BS, annotations_BSC.shape[:-1])
             energy_BQS = energy_BQS.masked_fill(~mask_BS[..., None, :], -torch.inf)
         weights_BQS = energy_BQS.softmax(-1)  # eq. 6
         return weights_BQS @ annotations_BSC, weights_BQS  # eq. 5
+
+
+def can_be_read(x: Tensor) -> bool:
+    """Return whether a check may ask for the values: not on meta, compiled, or under torch.func."""
+    return not (
+        torch.compiler.is_compiling() or x.is_meta or torch._C._are_functorch_transforms_active()
+    )
 
 
 def check_mask(mask: Tensor, shape) -> None:

@@ -14,8 +14,8 @@ class TranslatorConfig:
     """Sizes and choices; the defaults are the paper's (A.2.3), with the model of its appendix.
 
     Raises:
-        ValueError: a size below 1, a dropout outside [0, 1), an unknown choice, a score whose sizes
-            do not meet, or a readout that would see the word that it has to predict.
+        ValueError: a size below 1, a dropout outside [0, 1), an unknown choice, a readout that
+            would see the word that it has to predict, or marks that are no ids or not distinct.
     """
 
     source_vocab_size: int = 30_000  # §4.1: "a shortlist of 30,000 most frequent words"
@@ -69,6 +69,16 @@ class TranslatorConfig:
                     f"{name} must be an id below target_vocab_size "
                     f"({self.target_vocab_size}), got {getattr(self, name)}"
                 )
+        if self.pad_id >= self.source_vocab_size:
+            raise ValueError(
+                f"pad_id must be an id below source_vocab_size ({self.source_vocab_size}), "
+                f"got {self.pad_id}"
+            )
+        if self.pad_id == self.eos_id:
+            raise ValueError(
+                f"pad_id and eos_id must differ, got {self.pad_id} for both: "
+                "padding counts nothing in the loss, so no end would ever be learned"
+            )
 
     @property
     def annotation_size(self) -> int:

@@ -81,7 +81,7 @@ def _generate(
     limit_B = _limits(memory.mask, max_len)
     state, word_B1 = model.begin(memory), None
     done_B, ids = torch.zeros_like(limit_B, dtype=torch.bool), []
-    while not done_B.all():
+    while not done_B.all() or not ids:  # an empty batch, too, has a first step
         logits_B1V, _, state = model.step(word_B1, state, memory)
         chosen_B = choose(_allowed(logits_B1V, c.pad_id)[:, 0]).masked_fill(done_B, c.pad_id)
         ids.append(chosen_B)
@@ -143,7 +143,7 @@ def beam_search(
     memory = model.encode(src_BS, src_len_B)
     words_B, limit_B = memory.mask.sum(-1), _limits(memory.mask, max_len)
     least_B = words_B * min_len if min_len < 1 else torch.full_like(words_B, int(min_len))
-    b, steps, device = len(src_BS), int(limit_B.max()), src_BS.device
+    b, steps, device = len(src_BS), int(limit_B.max()) if len(src_BS) else 0, src_BS.device
     state, rows_B1 = model.begin(memory, beam), torch.arange(b, device=device)[:, None]
     ids_BKT = torch.full((b, beam, steps), c.pad_id, device=device)
     alive_BK = torch.full((b, beam), -torch.inf, device=device, dtype=wide(state.s).dtype)
@@ -188,7 +188,7 @@ def beam_search(
         keep_better(score_BK.masked_fill(~cut_B1 | ended_BK, -torch.inf), log_BK)
         if use_cache:
             state = _reordered(state, from_BK)
-    longest = int((best_ids_BT != c.pad_id).sum(-1).max())
+    longest = int((best_ids_BT != c.pad_id).sum(-1).max()) if b else 0
     return Hypotheses(best_ids_BT[:, :longest], best_log_B, best_B)
 
 
@@ -229,7 +229,7 @@ def _limits(mask_BS: Tensor, max_len: int | None) -> Tensor:
 def score(model: RNNsearch, src_BS: Tensor, src_len_B: Tensor | None, tgt_BT: Tensor) -> Tensor:
     """Return each target's log-probability (B,), in nats: for rescoring what others translated."""
     logits_BTV, _ = model(src_BS, src_len_B, tgt_BT)
-    log_BT = wide(logits_BTV).log_softmax(-1).gather(-1, tgt_BT[..., None])[..., 0]
+    log_BT = wide(logits_BTV).log_softmax(-1).gather(-1, tgt_BT[..., None].long())[..., 0]
     return log_BT.masked_fill(tgt_BT == model.config.pad_id, 0).sum(-1)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .config import Reset
 from .gated import GatedUnit
-from .scan import GatedScan, fast
+from .scan import GatedScan, call, fast, untouched
 
 
 class Encoder(nn.Module):
@@ -74,13 +74,14 @@ class Encoder(nn.Module):
 
 def run(units: list[GatedUnit], read: list[Tensor]) -> list[Tensor]:
     """Return the states (B, S, N) of units of one size, each over its own inputs, side by side."""
-    if units[0].reset != "before" or not fast(*read, units[0].weight_gates):
+    plain = units[0].reset == "before" and untouched(*((unit, GatedUnit) for unit in units))
+    if not plain or not fast(*read, units[0].weight_gates):
         return [unit(x_BSM) for unit, x_BSM in zip(units, read)]
     x = torch.stack([unit.project(x_BSM.transpose(0, 1)) for unit, x_BSM in zip(units, read)])
     zero = x.new_zeros(len(units), x.shape[2], units[0].hidden_size)
     gates = torch.stack([unit.weight_gates for unit in units])
     back = torch.stack([unit.weight_state for unit in units])
-    states_DSBN = GatedScan.apply(x, zero, gates, back)
+    states_DSBN = call(GatedScan, x, zero, gates, back)
     return [states_SBN.transpose(0, 1) for states_SBN in states_DSBN]
 
 

@@ -119,7 +119,7 @@ class GatedUnit(nn.Module):
             raise ValueError(f"context_size is {have}, got a context of width {got}")
         x_BTG = self.project(x_BTI)
         if s_BH is None:
-            s_BH = x_BTG.new_zeros(len(x_BTG), self.hidden_size)
+            s_BH = x_BTG.new_zeros(x_BTG.shape[0], self.hidden_size)
         states = []
         for t in range(x_BTG.shape[1]):
             s_BH = self.step(x_BTG[:, t], s_BH, None if c_BTC is None else c_BTC[:, t])

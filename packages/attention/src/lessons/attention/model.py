@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import AdditiveAttention
+from .attention import AdditiveAttention, can_be_read
 from .config import TranslatorConfig, config_of
 from .encoder import Encoder, lengths_to_mask
 from .gated import GatedUnit
 from .readout import MaxoutReadout, start_small
-from .scan import GatedScan, SearchScan, fast
+from .scan import GatedScan, SearchScan, call, fast, untouched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,8 @@ class RNNsearch(nn.Module):
             ValueError: no such preset, or one of the other model.
         """
         config = config_of(name, changes)
-        if name.startswith("rnn") and not name.startswith(f"{cls.kind}-"):
+        kind = "rnnencdec" if name.startswith("rnnencdec-") else "rnnsearch"
+        if kind != cls.kind:
             raise ValueError(f"{name!r} is no preset of {cls.__name__}")
         return cls(config, generator)
 
@@ -103,7 +104,8 @@ class RNNsearch(nn.Module):
             src_len_B: how many of each row are words; None: all that are not ``pad_id``.
 
         Raises:
-            ValueError: no words, an id outside the vocabulary, lengths that do not fit.
+            ValueError: no words, an id outside the vocabulary, lengths that do not fit, or, where
+                no lengths are given, padding before a word.
         """
         length_B = self._checked(src_BS, src_len_B)
         annotations_BSC, last_BN, first_BN = self.encoder(src_BS, length_B)
@@ -158,14 +160,14 @@ class RNNsearch(nn.Module):
             memory: of the source.
             x_TBG: what the words give to gates and candidate, of all steps.
         """
-        a, u = self.attention, self.unit
-        usual = a.score == "additive" and u.reset == "before" and len(x_TBG) > 0
-        m = memory
+        a, u, m = self.attention, self.unit, memory
+        usual = a.score == "additive" and u.reset == "before"
+        usual = usual and untouched((a, AdditiveAttention), (a.query, nn.Linear), (u, GatedUnit))
         if not usual or not fast(x_TBG, m.annotations, u.weight_gates):
             return self.unroll_reference(memory, x_TBG)
         query_AH = a.query.weight  # type: ignore
-        return SearchScan.apply(
-            x_TBG, m.keys, m.annotations, m.mask, m.start, query_AH, a.energy,
+        return call(
+            SearchScan, x_TBG, m.keys, m.annotations, m.mask, m.start, query_AH, a.energy,
             u.weight_gates, u.weight_state, u.weight_context,
         )  # fmt: skip
 
@@ -221,20 +223,29 @@ class RNNsearch(nn.Module):
         """Return the mean negative log-probability of a target word, in nats.
 
         Padding of the target counts nothing. The paper minimises the sum over a sentence instead.
+
+        Raises:
+            ValueError: as `forward`, or a target of padding alone.
         """
         hidden_TBL, _ = self.hidden(self.encode(src_BS, src_len_B), tgt_BT)
         real_TB = tgt_BT.T.ne(self.config.pad_id)
+        if can_be_read(tgt_BT) and len(tgt_BT) and not real_TB.any():
+            raise ValueError(f"tgt must have words, got padding (pad_id {self.config.pad_id}) only")
         logits = self.readout.logits(hidden_TBL[real_TB])
-        return F.cross_entropy(logits, tgt_BT.T[real_TB], label_smoothing=smoothing)
+        return F.cross_entropy(logits, tgt_BT.T[real_TB].long(), label_smoothing=smoothing)
 
     def _checked(self, src_BS: Tensor, src_len_B: Tensor | None) -> Tensor:
         """Return the lengths, after a look at all that could be wrong."""
+        given = src_len_B is not None
         if src_len_B is None:
             src_len_B = (src_BS != self.config.pad_id).sum(-1)
-        if torch.compiler.is_compiling() or src_BS.is_meta:
+        if not can_be_read(src_BS):
             return src_len_B
         if src_BS.dim() != 2 or not src_BS.shape[1]:
             raise ValueError(f"src must have shape (batch, length ≥ 1), got {tuple(src_BS.shape)}")
+        if not isinstance(src_len_B, Tensor) or src_len_B.dtype not in (torch.int64, torch.int32):
+            got = getattr(src_len_B, "dtype", type(src_len_B).__name__)
+            raise ValueError(f"src_len must be a tensor of integers, got {got}")
         if src_len_B.shape != src_BS.shape[:1]:
             raise ValueError(
                 f"src_len must have one length for each of {len(src_BS)} sentences, "
@@ -247,10 +258,19 @@ class RNNsearch(nn.Module):
             raise ValueError(
                 f"src_len must lie in 1 … {src_BS.shape[1]}, got {int(src_len_B[i])} at index {i}"
             )
-        return src_len_B
+        if not given:
+            words_BS = lengths_to_mask(src_len_B, src_BS.shape[1])
+            wrong = (words_BS & (src_BS == self.config.pad_id)).any(-1)
+            if wrong.any():
+                raise ValueError(
+                    f"src must have its padding (pad_id {self.config.pad_id}) behind the words, "
+                    f"and has it before one in row {int(wrong.nonzero()[0])}: pad on the right, "
+                    "or give src_len"
+                )
+        return src_len_B.long()
 
     def _check_target(self, tgt_BT: Tensor, memory: Memory) -> None:
-        if torch.compiler.is_compiling() or tgt_BT.is_meta:
+        if not can_be_read(tgt_BT):
             return
         if tgt_BT.dim() != 2 or not tgt_BT.shape[1]:
             raise ValueError(f"tgt must have shape (batch, length ≥ 1), got {tuple(tgt_BT.shape)}")
@@ -305,10 +325,12 @@ class RNNencdec(RNNsearch):
         """Return s_1 … s_T and c_1 … c_T: what the vector gives is added to all steps at once."""
         u, vector_BC = self.unit, memory.keys[:, 0]
         x_TBG = x_TBG + F.linear(vector_BC, u.weight_context)  # type: ignore
-        if u.reset == "before" and fast(x_TBG, u.weight_gates):
-            states_TBH = GatedScan.apply(
-                x_TBG[None], memory.start[None], u.weight_gates[None], u.weight_state[None]
-            )[0]
+        plain = u.reset == "before" and untouched((u, GatedUnit))
+        if plain and fast(x_TBG, u.weight_gates):
+            states_TBH = call(
+                GatedScan, x_TBG[None], memory.start[None], u.weight_gates[None],
+                u.weight_state[None],
+            )[0]  # fmt: skip
         else:
             s_BH, states = memory.start, []
             for x_BG in x_TBG.unbind(0):

@@ -2,7 +2,8 @@ r"""All steps of a recurrence at once, with the gradient written out: what makes
 
 `GatedUnit.forward` and `RNNsearch.unroll_reference` say what is computed. Here it is computed in
 buffers that are allocated once, and each weight's gradient is one product over all steps. What
-compiles, maps over cases or differentiates forward or twice goes the readable way.
+compiles, maps over cases or differentiates forward goes the readable way, and so do modules with
+hooks and modules of other classes; a second derivative is that of the readable way.
 
 Shapes: D directions, B batch, T steps, S source positions, H state, G = 3H (z, r, candidate),
 A alignment model, C annotations.
@@ -29,6 +30,85 @@ def fast(*tensors: Tensor) -> bool:
     return plain and not torch.is_autocast_enabled(tensors[0].device.type)
 
 
+def untouched(*modules: tuple[torch.nn.Module | None, type]) -> bool:
+    """Return whether modules are of just these classes, and no hook waits for their call."""
+    return not _global_hooks() and all(
+        isinstance(module, torch.nn.Module)
+        and type(module) is kind
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        and not module._backward_hooks
+        and not module._backward_pre_hooks
+        for module, kind in modules
+    )
+
+
+def _global_hooks() -> bool:
+    everywhere = torch.nn.modules.module
+    return bool(
+        everywhere._global_forward_hooks
+        or everywhere._global_forward_pre_hooks
+        or everywhere._global_backward_hooks
+        or everywhere._global_backward_pre_hooks
+    )
+
+
+class Unkept:
+    """In the place of a function's context where no gradient will be asked for: nothing is kept."""
+
+    needs_input_grad = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Let go."""
+
+
+def call(function: type[torch.autograd.Function], *inputs: Tensor | None):
+    """Call a function, and keep what its gradient needs only if there can be one."""
+    if torch.is_grad_enabled():
+        return function.apply(*inputs)
+    return function.forward(Unkept(), *inputs)
+
+
+def gated_reference(x_DTBG: Tensor, s_DBH: Tensor, gates_DFH: Tensor, state_DHH: Tensor) -> Tensor:
+    """Return what `GatedScan` returns, step by step."""
+    h, s, states = s_DBH.shape[-1], s_DBH, []
+    for x_DBG in x_DTBG.unbind(1):
+        z, r = (x_DBG[..., : 2 * h] + s @ gates_DFH.mT).sigmoid().chunk(2, -1)
+        n = (x_DBG[..., 2 * h :] + (r * s) @ state_DHH.mT).tanh()
+        s = (1 - z) * s + z * n
+        states.append(s)
+    return torch.stack(states, 1)
+
+
+def search_reference(
+    x_TBG, keys_BSA, notes_BSC, mask_BS, s_BH, query_AH, energy_A, gates_FH, state_HH, context_GC
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `SearchScan` returns, step by step."""
+    s, found = s_BH, []
+    for x_BG in x_TBG.unbind(0):
+        energy_BS = (keys_BSA + (s @ query_AH.T)[:, None]).tanh() @ energy_A
+        alpha_BS = energy_BS.masked_fill(~mask_BS, -torch.inf).softmax(-1)
+        c_BC = (alpha_BS[:, None] @ notes_BSC)[:, 0]
+        whole = x_BG + c_BC @ context_GC.T
+        s = gated_reference(whole[None, None], s[None], gates_FH[None], state_HH[None])[0, 0]
+        found.append((s, c_BC, alpha_BS))
+    states, contexts, weights = zip(*found)
+    return torch.stack(states), torch.stack(contexts), torch.stack(weights)
+
+
+def again(reference, inputs: tuple, needed: tuple[bool, ...], gradients) -> tuple:
+    """Return the gradients of the readable way, which can be differentiated once more."""
+    with torch.enable_grad():
+        # Views, so that what one input owes to another (keys to annotations) is not counted here.
+        inputs = tuple(x.view_as(x) for x in inputs)
+        given = [x for x, wanted in zip(inputs, needed) if wanted]
+        outputs = reference(*inputs)
+        found = iter(
+            torch.autograd.grad(outputs, given, gradients, create_graph=True, allow_unused=True)
+        )
+    return tuple(next(found) if wanted else None for wanted in needed)
+
+
 class GatedScan(torch.autograd.Function):
     """States of gated units, several side by side on the first axis; reset before the product."""
 
@@ -49,15 +129,17 @@ class GatedScan(torch.autograd.Function):
             n[:, i].tanh_()
             torch.lerp(s, n[:, i], zr[:, i, :, :h], out=states[:, i])
             s = states[:, i]
-        ctx.save_for_backward(s_DBH, gates_DFH, state_DHH, zr, n, rs, states)
+        ctx.save_for_backward(x_DTBG, s_DBH, gates_DFH, state_DHH, zr, n, rs, states)
         return states
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *gradients):
         """Return the gradients."""
         (grad,) = gradients
-        first, gates, state, zr, n, rs, states = ctx.saved_tensors
+        inputs, (zr, n, rs, states) = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
+        if torch.is_grad_enabled():  # to be differentiated again
+            return again(gated_reference, inputs, ctx.needs_input_grad, gradients)
+        _, first, gates, state = inputs
         d, t, b, h = states.shape
         dx = grad.new_empty(d, t, b, 3 * h)
         carry = torch.zeros_like(first)
@@ -128,18 +210,20 @@ class SearchScan(torch.autograd.Function):
             torch.lerp(s, n[i], zr[i][:, :h], out=states[i])
             s = states[i]
         ctx.save_for_backward(
-            keys_BSA, notes_BSC, s_BH, query_AH, energy_A, gates_FH, state_HH, context_GC,
-            states, n, rs, zr, contexts, weights, bent if keep else None,
+            x_TBG, keys_BSA, notes_BSC, mask_BS, s_BH, query_AH, energy_A, gates_FH, state_HH,
+            context_GC, states, n, rs, zr, contexts, weights, bent if keep else None,
         )  # fmt: skip
         return states, contexts, weights
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *gradients):
         """Return the gradients."""
         dstates, dcontexts, dweights = gradients
-        (keys, notes, first, query, energy, gates, state, context,
-         states, n, rs, zr, contexts, weights, bent) = ctx.saved_tensors  # fmt: skip
+        inputs, kept = ctx.saved_tensors[:10], ctx.saved_tensors[10:]
+        if torch.is_grad_enabled():  # to be differentiated again
+            return again(search_reference, inputs, ctx.needs_input_grad, gradients)
+        _, keys, notes, _, first, query, energy, gates, state, context = inputs
+        states, n, rs, zr, contexts, weights, bent = kept
         t, b, h = states.shape
         dx = keys.new_empty(t, b, 3 * h)
         dc = dcontexts.contiguous().clone()

@@ -9,20 +9,28 @@ from torch import Tensor
 class Adadelta(torch.optim.Optimizer):
     """Adadelta (Zeiler 2012): each weight's rate from the sizes of its past steps and gradients.
 
-    The same as ``torch.optim.Adadelta(lr=1)``, in the paper's letters.
+    The steps, and the state on disk, are those of ``torch.optim.Adadelta``; its ``weight_decay``
+    and ``maximize`` are not to be had.
 
     Args:
         params: weights, or groups of weights.
         rho: how much of the averages is kept, 0.95 in the paper.
         eps: 1e-6 in the paper. A first step has the size of its root, whatever the gradient.
+        lr: multiplies the steps: 1 in the paper, which needs no rate; for schedules.
+
+    Raises:
+        ValueError: a rho outside [0, 1), an eps that is not positive, a negative lr; and from
+            `step` a state of torch's with options that are not to be had here.
     """
 
-    def __init__(self, params, rho: float = 0.95, eps: float = 1e-6) -> None:
+    def __init__(self, params, rho: float = 0.95, eps: float = 1e-6, lr: float = 1.0) -> None:
         if not 0 <= rho < 1:
             raise ValueError(f"rho must be in [0, 1), got {rho}")
         if not eps > 0:
             raise ValueError(f"eps must be positive, got {eps}")
-        super().__init__(params, {"rho": rho, "eps": eps})
+        if not lr >= 0:
+            raise ValueError(f"lr must not be negative, got {lr}")
+        super().__init__(params, {"rho": rho, "eps": eps, "lr": lr})
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -32,31 +40,43 @@ class Adadelta(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            rho, eps = group["rho"], group["eps"]
+            rho, eps, lr = group["rho"], group["eps"], group.get("lr", 1.0)
+            unknown = [name for name in ("weight_decay", "maximize") if group.get(name)]
+            if unknown:  # from a state of torch.optim.Adadelta
+                raise ValueError(f"this Adadelta has no {' and no '.join(unknown)}")
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 state, gradient = self.state[parameter], parameter.grad
+                if gradient.is_sparse:
+                    raise ValueError("Adadelta needs dense gradients, got a sparse one")
                 if not state:
                     state["square_avg"] = torch.zeros_like(parameter)
                     state["acc_delta"] = torch.zeros_like(parameter)
+                state.setdefault("step", torch.tensor(0.0)).add_(1)  # as torch's
                 squares, steps = state["square_avg"], state["acc_delta"]
                 squares.mul_(rho).addcmul_(gradient, gradient, value=1 - rho)
                 change = (steps + eps).sqrt_().div_((squares + eps).sqrt_()).mul_(gradient)
                 steps.mul_(rho).addcmul_(change, change, value=1 - rho)
-                parameter.sub_(change)
+                parameter.sub_(change, alpha=lr)
         return loss
 
 
 @torch.no_grad()
-def clip_gradient(parameters: Iterable[Tensor], longest: float = 1.0) -> float:
+def clip_gradient(parameters: Tensor | Iterable[Tensor], longest: float = 1.0) -> float:
     """Shorten the gradient to a norm of at most ``longest`` (B.2); return its norm before.
+
+    Args:
+        parameters: weights, or one.
+        longest: the threshold, 1 in the paper.
 
     Raises:
         ValueError: longest is not positive.
     """
     if not longest > 0:
         raise ValueError(f"longest must be positive, got {longest}")
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = float(torch.stack([g.norm() for g in gradients]).norm()) if gradients else 0.0
     if norm > longest:
@@ -96,34 +116,14 @@ def batches_of_one_length(
             yield drawn[first : first + batch]
 
 
-def batches_by_tokens(
-    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
-    tokens: int,
-    generator: torch.Generator | None = None,
-) -> Iterator[list[int]]:
-    """Yield batches of similar length with at most so many target tokens, padding included.
-
-    The batches' order is random, and so is the order among pairs of one length.
-
-    Args:
-        pairs: sources and targets, as ids.
-        tokens: rows times the longest target; a longer pair is a batch of its own.
-        generator: randomness of the order.
-    """
-    order = torch.randperm(len(pairs), generator=generator).tolist()
-    order.sort(key=lambda i: (len(pairs[i][1]), len(pairs[i][0])))
-    found: list[list[int]] = []
-    for i in order:
-        longest = max(len(pairs[i][1]), 1)
-        if not found or (len(found[-1]) + 1) * longest > tokens:
-            found.append([])
-        found[-1].append(i)
-    for k in torch.randperm(len(found), generator=generator).tolist():
-        yield found[k]
-
-
 def pad(rows: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Tensor, Tensor]:
-    """Return ids (B, S), padded on the right, and the rows' lengths (B,)."""
+    """Return ids (B, S), padded on the right, and the rows' lengths (B,).
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one sentence, got none")
     length_B = torch.tensor([len(row) for row in rows])
     ids_BS = torch.full((len(rows), int(length_B.max())), pad_id)
     for i, row in enumerate(rows):

@@ -11,13 +11,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .config import PRESETS
+from .config import PRESETS, TranslatorConfig
 from .gated import GatedUnit
 from .model import RNNsearch
 
 # GroundHog keeps W_x, U and C of update gate, reset gate and candidate apart, transposed.
 GATES = ("update", "reset", "input")
 CONTEXT = ("dec_updater", "dec_reseter", "dec_inputter")
+# What the sizes are read from.
+SIZED = {
+    "W_0_enc_approx_embdr", "W_0_dec_approx_embdr", "W_enc_transition_0", "W_dec_transition_0",
+    "B_dec_transition_0", "W1_dec_deep_softmax",
+}  # fmt: skip
 
 
 def from_groundhog(state: Mapping[str, Any], **changes: Any) -> RNNsearch:
@@ -36,11 +41,18 @@ def from_groundhog(state: Mapping[str, Any], **changes: Any) -> RNNsearch:
     Raises:
         ValueError: names that are missing or unexpected, or wrong shapes, all in one message.
     """
-    found = {k: torch.as_tensor(np.asarray(v) if not isinstance(v, Tensor) else v).clone()
-             for k, v in dict(state).items()}  # fmt: skip
+    try:
+        found = {k: torch.as_tensor(np.asarray(v) if not isinstance(v, Tensor) else v).clone()
+                 for k, v in dict(state).items()}  # fmt: skip
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"state must map names to arrays of numbers: {error}") from error
     names = groundhog_names()
     wrong = [f"missing {name}" for name in sorted(names - found.keys())]
     wrong += [f"unexpected {name}" for name in sorted(found.keys() - names)]
+    wrong += [f"{name} is of {tensor.dtype}" for name, tensor in sorted(found.items())
+              if not tensor.is_floating_point()]  # fmt: skip
+    wrong += [f"{name} is {tuple(found[name].shape)}, expected a matrix"
+              for name in sorted(SIZED & found.keys()) if found[name].dim() != 2]  # fmt: skip
     if wrong:
         raise ValueError(f"state dict does not fit: {'; '.join(wrong)}")
     source, target = (found[f"W_0_{side}_approx_embdr"] for side in ("enc", "dec"))
@@ -57,6 +69,14 @@ def from_groundhog(state: Mapping[str, Any], **changes: Any) -> RNNsearch:
         eos_id=changes.pop("eos_id", len(target) - 1),
         **changes,
     )
+    if found["D_dec_transition_0"].dim() == 1:
+        found["D_dec_transition_0"] = found["D_dec_transition_0"][:, None]
+    wrong = [
+        f"{name} is {tuple(found[name].shape)}, expected {shape}"
+        for name, shape in groundhog_shapes(config).items() if found[name].shape != shape
+    ]  # fmt: skip
+    if wrong:
+        raise ValueError(f"state dict does not fit: {'; '.join(wrong)}")
     ours = {
         "encoder.embedding.weight": source + found["b_0_enc_approx_embdr"],
         "embedding.weight": target + found["b_0_dec_approx_embdr"],
@@ -142,18 +162,33 @@ def to_groundhog(model: RNNsearch) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in theirs.items()}
 
 
+def groundhog_shapes(c: TranslatorConfig) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes in a GroundHog file of RNNsearch."""
+    m, n, h, a, two_l = (c.embedding_size, c.encoder_size, c.decoder_size, c.alignment_size,
+                         2 * c.maxout_size)  # fmt: skip
+    rank, shapes = c.output_rank or 0, {}
+    for side, rows in (("enc", c.source_vocab_size), ("dec", c.target_vocab_size)):
+        shapes |= {f"W_0_{side}_approx_embdr": (rows, m), f"b_0_{side}_approx_embdr": (m,)}
+    for side, size in (("enc", n), ("back_enc", n), ("dec", h)):
+        shapes |= {f"W_0_{side}_{gate}_embdr_0": (m, size) for gate in GATES}
+        shapes |= {f"{x}_{side}_transition_0": (size, size) for x in "WGR"}
+        shapes[f"b_0_{side}_input_embdr_0"] = (size,)
+    shapes |= {f"W_0_dec_{part}_0": (2 * n, h) for part in CONTEXT}
+    return shapes | {
+        "A_dec_transition_0": (2 * n, a), "B_dec_transition_0": (h, a),
+        "D_dec_transition_0": (a, 1),
+        "W_0_dec_initializer_0": (n, h), "b_0_dec_initializer_0": (h,),
+        "W_0_dec_hid_readout_0": (h, two_l), "b_0_dec_hid_readout_0": (two_l,),
+        "W_0_dec_prev_readout_0": (m, two_l), "W_0_dec_repr_readout": (2 * n, two_l),
+        "W1_dec_deep_softmax": (c.maxout_size, rank),
+        "W2_dec_deep_softmax": (rank, c.target_vocab_size),
+        "b_dec_deep_softmax": (c.target_vocab_size,),
+    }  # fmt: skip
+
+
 def groundhog_names() -> set[str]:
     """Return the names in a GroundHog file of RNNsearch."""
-    names = {f"{x}_0_{side}_approx_embdr" for x in "Wb" for side in ("enc", "dec")}
-    for side in ("enc", "back_enc", "dec"):
-        names |= {f"W_0_{side}_{gate}_embdr_0" for gate in GATES}
-        names |= {f"b_0_{side}_input_embdr_0"} | {f"{x}_{side}_transition_0" for x in "WGR"}
-    names |= {f"{x}_dec_transition_0" for x in ("A", "B", "D")} | {
-        f"W_0_dec_{part}_0" for part in CONTEXT
-    }
-    names |= {f"{x}_0_dec_{part}_0" for x in "Wb" for part in ("initializer", "hid_readout")}
-    names |= {"W_0_dec_prev_readout_0", "W_0_dec_repr_readout"}
-    return names | {f"{x}_dec_deep_softmax" for x in ("W1", "W2", "b")}
+    return set(groundhog_shapes(PRESETS["groundhog-search"]))
 
 
 def from_torch_gru(state: Mapping[str, Tensor]) -> GatedUnit:
@@ -252,7 +287,8 @@ def to_keras_gru(unit: GatedUnit) -> list[np.ndarray]:
     sign = torch.cat([-unit.bias.new_ones(h), unit.bias.new_ones(2 * h)])[:, None]
     back = torch.cat([unit.weight_gates, unit.weight_state])
     parts = (sign * unit.weight_input).T, (sign * back).T, sign[:, 0] * unit.bias
-    return [part.detach().numpy().copy() for part in parts]
+    return [part.detach().cpu().float().numpy().copy() if part.dtype == torch.bfloat16
+            else part.detach().cpu().numpy().copy() for part in parts]  # fmt: skip
 
 
 def load(path: str | os.PathLike) -> dict[str, Tensor]:
