@@ -8,7 +8,16 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from lessons.attention import PRESETS, RNNsearch, TranslatorConfig
-from lessons.attention.claims import ask, grammar, looking, made_up, paper, shipped
+from lessons.attention.claims import (
+    ask,
+    contest,
+    grammar,
+    looking,
+    made_up,
+    paper,
+    shipped,
+    translators,
+)
 from lessons.attention.claims.contest import fall, gap
 from lessons.attention.claims.costs import products
 from lessons.attention.claims.hard import HardSearch, harden
@@ -30,21 +39,19 @@ def test_the_language_is_as_described():
     assert len(both) == len(pairs)
 
 
-def test_an_example_by_hand():
-    want = "hika multe ave trisa noka un nen auden ."
-    source = tuple("many black sad birds hear a boy here .".split())
-    pairs = {pair.source: pair for pair in grammar.corpus(20, 0)}
+def test_examples_by_hand():
     rng = random.Random(1)
-    while source not in pairs:  # a search for one sentence would be long: build it from its parts
-        pair = grammar.sentence(rng)
-        pairs[pair.source] = pair
-        if len(pairs) > 2000:
-            break
-    if source in pairs:
-        assert " ".join(pairs[source].target) == want
+    phrases = [grammar.noun_phrase(rng, 0, False) for _ in range(3000)]
+    known = {" ".join(p.source): " ".join(word for word, *_ in p.target) for p in phrases}
+    assert known["the old king"] == "lo rek veto"
+    assert known["two good sad cats"] == "du gate trisa bona"
+    pairs = [grammar.sentence(rng) for _ in range(4000)]
+    known = {" ".join(pair.source): " ".join(pair.target) for pair in pairs}
+    assert known["the boys hear a black queen often ."] == "sempe li neni una reka noka auden ."
+    assert known["does a king not love two trees ?"] == "un rek du arbori ne ame ka ?"
     gold = {"hika": "here", "multe": "many", "ave": "birds", "trisa": "sad", "noka": "black",
             "un": "a", "nen": "boy", "auden": "hear", ".": "."}  # fmt: skip
-    for pair in pairs.values():  # each word stands for its own, wherever it stands
+    for pair in pairs:  # each word stands for its own, wherever it stands
         for word, place in zip(pair.target, pair.gold):
             assert gold.get(word, pair.source[place]) == pair.source[place]
 
@@ -94,11 +101,20 @@ def test_copied_words_stand_once_in_both():
     source = [(w, 1) for w in "Open Calc and Base or Calc 42 a".split()]
     target = [(w, 1) for w in "Ouvre Base et Calc ou 42 a".split()]
     assert looking.copied(source, target) == [(1, 3), (5, 6)]
+    pieces = Pieces(["Press F11, 42 or 1 time."] * 5, 40)
+    assert [word for word, _ in pieces.spans("Press 42, 1 or F11")] == [
+        "Press", "42", ",", "1", "or", "F", "11", ""
+    ]  # fmt: skip
+
+
+def test_what_the_paper_says_in_figure_3_and_table_2():
+    assert [sum(n) for n in zip(*paper.OWN_WORD.values())] == [50, 64]
+    assert {k: len(v) for k, v in paper.FIGURE_3.items()} == {
+        k: n for k, (_, n) in paper.OWN_WORD.items()
+    }
 
 
 def test_focus_is_a_share(tmp_path):
-    from lessons.attention.claims import translators
-
     run = Run(tmp_path, scale="test")
     found = looking.focus(run, translators.make(run, "search", 0), 0)
     assert 0 < found["even"] < found["around"] <= 1 + 1e-6
@@ -131,6 +147,31 @@ def test_each_length_of_training_has_an_end_of_its_own(tmp_path):
     assert 0 < FALL < 1
 
 
+def test_branches_go_on_from_one_training(tmp_path):
+    run = Run(tmp_path, scale="test")
+    nets = [net for _, net in trained(run, small(), 1e-2, [10], PAIRS, 0, (None, None, harden))]
+    assert [type(net) for net in nets] == [RNNsearch, RNNsearch, HardSearch]
+    for a, b in zip(nets[0].parameters(), nets[1].parameters()):
+        assert torch.equal(a, b)
+    assert any(not torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[2].parameters()))
+
+
+def test_pieces_count_where_a_word_ends_with_them(tmp_path):
+    run = Run(tmp_path, scale="test")
+    known = translators.texts(run)
+    names, ids = known["pieces"][1].names, known["ids"]["test"]
+    letters = [i for i, name in enumerate(names) if name.strip().isalpha() and len(name) < 3]
+    net = translators.make(run, "search", 0).eval()
+    found = translators.forced(run, net, ids, letters)["count"]
+    after = [(x, y) for _, tgt in ids for x, y in zip(tgt, [*tgt[1:], 0]) if x in letters]
+    assert found == sum(not names[y][:1].isalpha() for _, y in after) < len(after)
+
+
+def test_a_paper_run_says_that_it_has_no_translators(tmp_path):
+    with pytest.raises(ValueError, match="--paper has no translators"):
+        translators.texts(Run(tmp_path, scale="paper"))
+
+
 def test_a_hard_alignment_looks_at_one_word_and_learns():
     net = small()
     for parameter in net.parameters():
@@ -150,12 +191,13 @@ def test_a_hard_alignment_looks_at_one_word_and_learns():
 def test_scores_of_the_contest():
     curve = [{"by length": {"11–20": 20.0, "31–50": 12.0}, "bleu": 5.0}]
     other = [{"by length": {"11–20": 21.0, "31–50": 15.0}, "bleu": 4.0}]
-    assert fall(curve[-1]) == -8
+    assert (fall(curve[-1]), contest.kept(curve[-1])) == (-8, 0.6)
     found = gap([curve, other], [other, curve])
     assert (found.mean, found.n) == (0.0, 2)
-    assert paper.BINS["encdec-50"]["31–50"] - paper.BINS["encdec-50"]["11–20"] == pytest.approx(
-        -8.5
-    )
+    shares = {name: contest.kept({"by length": bins}) for name, bins in paper.BINS.items()}
+    want = {"search-50": 1.02, "search-30": 0.59, "encdec-50": 0.62, "encdec-30": 0.33}
+    assert shares == {name: pytest.approx(share, abs=0.005) for name, share in want.items()}
+    assert contest.kept({"by length": {"11–20": 0.0, "31–50": 1.0}}) == 0
 
 
 # Costs ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ CLAIMS = [
     alignment.monotonic, alignment.non_monotonic, alignment.each_word, alignment.copied_words,
     hard.soft_beats_hard, hard.focused, costs.not_severe,
     shipped.translator, variants.beyond, variants.orders, variants.scores, variants.beams,
-    variants.controls,
-    errata.three_readings, errata.not_quite, errata.agreement,
+    variants.controls, variants.losses,
+    errata.three_readings, errata.not_quite, errata.agreement, errata.passes,
 ]  # fmt: skip
 COMMANDS = {"translate": ask.main}

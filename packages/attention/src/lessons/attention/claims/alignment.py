@@ -49,12 +49,12 @@ def draw_example(figure, numbers) -> None:
     quotes="We can see from the alignments in Fig. 3 that the alignment of words between English "
     "and French is largely monotonic.",
     asks="RNNsearch-50 of C1a translates test sentences of 10 to 20 words. For each: Kendall's τ "
-    "of "
-    "the translation's words and the places that they look at (mean place, by words): 1 in order, "
-    "0 without any. Read off their words, Figure 3's four have τ of 0.91 and more. Largely: three "
-    "pairs of words in four stand in order, τ above one half.",
+    "of the translation's words and the places that they look at (mean place, by words): 1 in "
+    "order, 0 without any. Figure 3's four pictures have 0.82, 0.90, 0.96 and 0.85, measured in "
+    "their pixels. Largely: three pairs of words in four stand in order, τ above one half.",
     holds_if="the 95% interval over seeds of the mean τ lies above 0.5",
     fails_if="it lies below",
+    paper="Fig. 3: 0.82 to 0.96",
     full_only=True,
 )
 def monotonic(run: Run) -> Finding:
@@ -97,22 +97,24 @@ def non_monotonic(run: Run) -> Finding:
     "Each target word is aligned correctly: a language with known alignments.",
     quotes="the model can correctly align each target word with the relevant words, or their "
     "annotations, in the source sentence as it generated a correct translation.",
-    asks="The made-up language, sentences translated without an error: the largest weight of each "
-    "target word lies on the source word that it renders. Each: nine in ten, since an annotation "
-    "next to the word also tells of it.",
-    holds_if="the 95% interval over seeds of the share of words lies above 0.9",
+    asks="The made-up language, sentences translated without an error: does the largest weight of "
+    "each target word lie on the source word that it renders? In Figure 3, of which this was said, "
+    "it does for 50 of 64 words, 78%, measured in the pixels (an annotation next to the word also "
+    "tells of it): correctly aligned, as far as the paper shows it.",
+    holds_if="the 95% interval over seeds of the share of words lies above 0.78",
     fails_if="it lies below",
+    paper="Fig. 3: 50 of 64 words",
 )
 def each_word(run: Run) -> Finding:
     """Count where all words look."""
-    return _count(run, "words", 0.9, "all words")
+    return _count(run, "words", 0.78, "all words")
 
 
 def _count(run: Run, what: str, line: float, name: str) -> Finding:
     found = made_up.lessons(run)
     shares = interval([made_up.share(each, what) for each in found])
     exact = interval([made_up.share(each, "sentences") for each in found])
-    steps = run.pick(test=3, default=700, full=1500)
+    steps = run.pick(test=3, default=700, full=1200)
     return Finding(
         judge(shares, above=line, paper_regime=False),
         ours=f"{100 * shares.mean:.1f}% [{100 * shares.low:.1f}, {100 * shares.high:.1f}]",
@@ -138,11 +140,12 @@ def _count(run: Run, what: str, line: float, name: str) -> Finding:
     quotes="the model can correctly align each target word with the relevant words, or their "
     "annotations, in the source sentence as it generated a correct translation.",
     asks="RNNsearch-50 of C1a translates test sentences of 10 to 20 words. Words of two letters "
-    "and "
-    "more that occur once in the source and once in the translation, alike (names, commands, "
-    "numbers), have a right alignment without a judge: is the largest weight on their like?",
-    holds_if="the 95% interval over seeds of the share lies above 0.9",
+    "and more that occur once in the source and once in the translation, alike (names, commands, "
+    "numbers), have a right alignment without a judge: is the largest weight on their like? The "
+    "line is Figure 3's, as in C4c.",
+    holds_if="the 95% interval over seeds of the share lies above 0.78",
     fails_if="it lies below",
+    paper="Fig. 3: 50 of 64 words",
     full_only=True,
 )
 def copied_words(run: Run) -> Finding:
@@ -151,7 +154,7 @@ def copied_words(run: Run) -> Finding:
     share = interval(last(found, lambda s: s["copied"]["right"] / max(s["copied"]["seen"], 1)))
     seen = sum(last(found, lambda s: s["copied"]["seen"])) / len(found)
     return Finding(
-        judge(share, above=0.9, paper_regime=False),
+        judge(share, above=0.78, paper_regime=False),
         ours=f"{100 * share.mean:.1f}% [{100 * share.low:.1f}, {100 * share.high:.1f}]",
         ran=protocol(run),
         measured=f"Of {seen:,.0f} copied words a net, {100 * share.mean:.1f}% "
@@ -159,5 +162,5 @@ def copied_words(run: Run) -> Finding:
         f"{100 * share.high:.1f}] have their largest weight on their like.",
         numbers={"percent": [100 * v for v in (share.mean, share.low, share.high)], "words": seen},
         between=BETWEEN + ".",
-        would_decide=would_decide(share, 0.9),
+        would_decide=would_decide(share, 0.78),
     )

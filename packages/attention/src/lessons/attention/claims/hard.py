@@ -12,9 +12,10 @@ from ..lab.statistics import interval, judge, paired
 from ..model import Memory, RNNsearch
 from . import translators
 from .contest import BETWEEN, last, protocol, rates, runs_of, would_decide
-from .looking import AROUND
+from .looking import AROUND, focus
 
-ARTICLES = (" le", " la", " les", " l", "Le", "La", "Les", "L")
+ARTICLES = [blank + word for word in ("le", "la", "les", "l", "Le", "La", "Les", "L")
+            for blank in (" ", "")]  # fmt: skip
 
 
 class HardSearch(RNNsearch):
@@ -48,9 +49,9 @@ def soft_and_hard(run: Run, seed: int, rate: float, end: int) -> dict[str, Any]:
     pieces = translators.texts(run)["pieces"][1]
     articles = [pieces.ids[name] for name in ARTICLES if name in pieces.ids] or [4]
     found: dict[str, Any] = {}
-    for name, branch in (("soft", None), ("hard", harden)):
-        net = translators.make(run, "search", seed)
-        ((_, other),) = translators.trained(run, net, rate, [end], pairs, seed, branch)
+    net = translators.make(run, "search", seed)
+    ended = translators.trained(run, net, rate, [end], pairs, seed, (None, harden))
+    for name, (_, other) in zip(("soft", "hard"), ended):
         found[name] = {
             "bleu": translators.scores(run, other)["bleu"],
             "all": translators.forced(run, other, test),
@@ -75,7 +76,8 @@ def soft_and_hard(run: Run, seed: int, rate: float, end: int) -> dict[str, Any]:
     "is trained to 50 words as in C1a, half as long; over the last fifth one copy goes on with "
     "soft "
     "weights, another with hard ones (the largest is 1; its gradient goes straight through), on "
-    "the same batches. Accuracy of le, la, les and l’ in the references, given the words before. "
+    "the same batches. Accuracy of le, la, les and l’ in the references, given the words before "
+    "(pieces that a word ends with, not the la of lancer). "
     "(The hard one may win: an annotation of “the” has read the words behind it.)",
     holds_if="the 95% interval of accuracy with soft weights less hard ones, paired, lies above 0",
     fails_if="it lies below 0",
@@ -85,7 +87,7 @@ def soft_beats_hard(run: Run) -> Finding:
     """Compare soft and hard weights, both learned."""
     end = translators.steps_of(run, "search-50") // 2
     found = [
-        run.trial(soft_and_hard, seed=seed, rate=rates(run)["search"][0], end=end)
+        run.trial(soft_and_hard, seed=seed, rate=rates(run, ("search",))["search"][0], end=end)
         for seed in run.seeds(run.pick(test=2, default=3))
     ]
 
@@ -119,6 +121,11 @@ def soft_beats_hard(run: Run) -> Finding:
     )  # fmt: skip
 
 
+def untrained(run: Run, seed: int) -> dict[str, Any]:
+    """Return what annotations depend on before any training."""
+    return focus(run, translators.make(run, "search", seed).eval(), seed)
+
+
 def draw_focus(figure, numbers) -> None:
     """Draw how much an annotation depends on words to its left and right."""
     figure.set_size_inches(6.4, 2.6)
@@ -140,7 +147,8 @@ def draw_focus(figure, numbers) -> None:
     "be focused on the words around xj.",
     asks="RNNsearch-50 of C1a, test texts cut to 25 pieces, their middle third: how much h_j "
     "depends on the embedding of each piece (the norm of the Jacobian, as a share of the sum). "
-    "Focused: more than half of it within three pieces to either side, which are 28% of all.",
+    "Focused: more than half of it within three pieces to either side, which are 28% of all. "
+    "(Beside it the same nets before training: how much is the tendency of RNNs alone.)",
     holds_if="the 95% interval over seeds of that share lies above ½",
     fails_if="it lies below",
     full_only=True,
@@ -149,6 +157,7 @@ def focused(run: Run) -> Finding:
     """Measure what an annotation depends on."""
     found = runs_of(run, "search-50")
     share = interval(last(found, lambda s: s["focus"]["around"]))
+    before = interval([run.trial(untrained, seed=seed)["around"] for seed in run.seeds(len(found))])
     even = found[0][-1]["focus"]["even"]
     curve = [
         interval(values).mean
@@ -160,11 +169,12 @@ def focused(run: Run) -> Finding:
         ran=protocol(run) + "Jacobians along four random directions.",
         measured=f"{100 * share.mean:.1f}% [{100 * share.low:.1f}, {100 * share.high:.1f}] of the "
         f"slope within {AROUND} pieces to either side, which are {100 * even:.0f}% of all; the "
-        "piece "
-        f"itself {100 * curve[len(curve) // 2]:.1f}%.",
+        f"piece itself {100 * curve[len(curve) // 2]:.1f}%. Before training "
+        f"{100 * before.mean:.1f}%.",
         numbers={
             "percent": [100 * v for v in (share.mean, share.low, share.high)],
             "of all, percent": 100 * even,
+            "before training, percent": [100 * v for v in (before.mean, before.low, before.high)],
             "by distance": curve,
         },
         between=BETWEEN + ".",

@@ -99,10 +99,10 @@ def focus(run: Run, net: RNNsearch, seed: int) -> dict[str, Any]:
     rows = [a for a, _ in translators.texts(run)["ids"]["test"] if len(a) >= size]
     rows = [row[:size] for row in rows[: run.pick(test=3, default=60)]]
     generator = torch.Generator().manual_seed(seed)
-    src, length = pad(rows)
+    src, _ = pad(rows)
     table, shares = net.encoder.embedding.weight, torch.zeros(2 * size + 1)
     words = table[src].detach().requires_grad_()
-    notes = _annotations(net, words, length)
+    notes = _annotations(net, words)
     middle = range(size // 3, 2 * size // 3 + 1)
     for j in middle:
         square = torch.zeros(len(rows), size)
@@ -120,7 +120,7 @@ def focus(run: Run, net: RNNsearch, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _annotations(net: RNNsearch, words_BSM: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+def _annotations(net: RNNsearch, words_BSM: torch.Tensor) -> torch.Tensor:
     """Return h_j of embedded words: what the encoder does with all of one length."""
     encoder = net.encoder
     states = encoder.forward_unit(words_BSM)

@@ -54,7 +54,7 @@ def make(seed: int, **changes: Any) -> RNNsearch:
 
 def train(run: Run, pairs: list[grammar.Pair], steps: int, seed: int, **changes: Any) -> RNNsearch:
     """Train a net on random batches; Adam, the rate falling in a line over the last half."""
-    net, generator = make(seed, **changes), torch.Generator().manual_seed(seed)
+    net, generator = make(seed, **changes).to(run.device), torch.Generator().manual_seed(seed)
     ids = [grammar.ids(pair) for pair in pairs]
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     for step in run.track(range(1, steps + 1), f"made-up language, seed {seed}"):
@@ -65,6 +65,7 @@ def train(run: Run, pairs: list[grammar.Pair], steps: int, seed: int, **changes:
         for group in optimizer.param_groups:
             group["lr"] = RATE * factor
         optimizer.zero_grad()
+        src, length, tgt = (x.to(run.device) for x in (src, length, tgt))
         net.loss(src, length, tgt).backward()
         clip_gradient(net.parameters(), 1.0)
         optimizer.step()
@@ -74,11 +75,11 @@ def train(run: Run, pairs: list[grammar.Pair], steps: int, seed: int, **changes:
 @torch.no_grad()
 def examine(net: RNNsearch, pairs: list[grammar.Pair]) -> dict[str, Any]:
     """Return how many sentences are right, and of these how many words look at their own word."""
-    ids = [grammar.ids(pair) for pair in pairs]
-    src, length = pad([a for a, _ in ids])
-    tgt, _ = pad([b for _, b in ids])
-    said = greedy(net, src, length, tgt.shape[1] + 5)
-    alpha = align(net, src, length, tgt)
+    ids, device = [grammar.ids(pair) for pair in pairs], net.embedding.weight.device
+    src, length = (x.to(device) for x in pad([a for a, _ in ids]))
+    tgt = pad([b for _, b in ids])[0].to(device)
+    said = greedy(net, src, length, tgt.shape[1] + 5).cpu()
+    alpha = align(net, src, length, tgt).cpu()
     counts = dict.fromkeys(("sentences", "words", "moved"), 0)
     right = dict.fromkeys(counts, 0)
     by_length: dict[int, list[int]] = {}
@@ -131,8 +132,8 @@ def lessons(
     steps: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return what nets have learned, by seed."""
-    steps = run.pick(test=3, default=700, full=1500) if steps is None else steps
-    count = run.pick(test=2, default=2, full=5) if count is None else count
+    steps = run.pick(test=3, default=700, full=1200) if steps is None else steps
+    count = run.pick(test=2, default=3, full=5) if count is None else count
     return [
         run.trial(learn_language, seed=seed, steps=steps, short=short, what=what)
         for seed in run.seeds(count)

@@ -69,9 +69,18 @@ class Pieces:
         return [*found, EOS]
 
     def spans(self, text: str) -> list[tuple[str, int]]:
-        """Return a text's words, each with the number of its pieces, and the end mark."""
-        return [*((word.strip(), len(self.encode(word)) - 1) for word in WORD.findall(text)),
-                ("", 1)]  # fmt: skip
+        """Return a text's words, each with the number of its pieces, and the end mark.
+
+        A number is one word here, though each of its digits is a piece.
+        """
+        found: list[tuple[str, int]] = []
+        for word in WORD.findall(text):
+            size = len(self.encode(word)) - 1
+            if word.isdigit() and found and found[-1][0].isdigit():
+                found[-1] = (found[-1][0] + word, found[-1][1] + size)
+            else:
+                found.append((word.strip(), size))
+        return [*found, ("", 1)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, up to the end mark."""
