@@ -158,6 +158,8 @@ def test_padding_is_hidden_as_a_key():
     [
         (lambda: MultiHeadAttention(10, 3), r"d_model \(10\) must be divisible by num_heads \(3\)"),
         (lambda: MultiHeadAttention(10, 0), "num_heads must be at least 1, got 0"),
+        (lambda: MultiHeadAttention(10, 2, d_k=0), "d_k and d_v must be at least 1, got 0 and 0"),
+        (lambda: MultiHeadAttention(10, 2, d_v=0), "d_k and d_v must be at least 1, got 5 and 0"),
         (lambda: scaled_dot_product_attention(*qkv(), torch.ones(5, 7)), "mask must be bool"),
         (
             lambda: scaled_dot_product_attention(*qkv(), torch.ones(5, 6) > 0),

@@ -166,12 +166,18 @@ src = torch.tensor([[3, 4]])
     ("call", "message"),
     [
         (lambda m: beam_search(m, src, beam=0), "beam must be at least 1, got 0"),
-        (lambda m: beam_search(m, src, alpha=-1.0), "alpha must not be negative, got -1.0"),
+        (
+            lambda m: beam_search(m, src, alpha=-1.0),
+            "alpha must be a number that is not negative, got -1.0",
+        ),
+        (lambda m: beam_search(m, src, alpha=float("nan")), "alpha must be a number .*got nan"),
+        (lambda m: beam_search(m, src, alpha=float("inf")), "alpha must be a number .*got inf"),
         (lambda m: greedy(m, src, max_len=0), "max_len must be at least 1, got 0"),
         (lambda m: greedy(m, src[:, :0]), r"src must not be empty, got shape \(1, 0\)"),
         (lambda m: beam_search(m, src * 0), "src must not be empty, got only padding in row 0"),
         (lambda m: greedy(m, src[0]), r"src must have shape \(batch, length\), got \(2,\)"),
         (lambda m: sample(m, src, temperature=0.0), "temperature must be positive, got 0.0"),
+        (lambda m: sample(m, src, temperature=float("nan")), "temperature .*positive, got nan"),
         (lambda m: sample(m, src, top_k=0), "top_k must be at least 1, got 0"),
         (lambda m: sample(m, src, top_p=1.5), r"top_p must be in \(0, 1\], got 1.5"),
     ],
@@ -179,3 +185,9 @@ src = torch.tensor([[3, 4]])
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(small())
+
+
+@pytest.mark.parametrize("decode", [greedy, sample, beam_search])
+def test_a_list_of_ids_is_named(decode):
+    with pytest.raises(TypeError, match="src must be a tensor of token ids, got list"):
+        decode(small(), [[3, 4]])

@@ -272,11 +272,24 @@ def test_maps_are_complete_while_gradient_checkpointing_trains():
         (torch.ones(1, 2), ids(1, 2), TypeError, "src must hold integer token ids.*float32"),
         (ids(3), ids(1, 2), ValueError, r"src must have shape \(batch, length\), got \(3,\)"),
         (ids(1, 3), ids(1, 9), ValueError, "tgt has 9 positions, the learned table max_len=8"),
+        (ids(1, 3), ids(2, 4), ValueError, "tgt must have a row for each of src's 1, got 2"),
+        (ids(2, 3), ids(1, 4), ValueError, "tgt must have a row for each of src's 2, got 1"),
+        ([[3, 4]], ids(1, 4), TypeError, "src must be a tensor of token ids, got list"),
+        (ids(1, 3), [[3, 4]], TypeError, "tgt must be a tensor of token ids, got list"),
     ],
 )
 def test_bad_ids_are_named(src, tgt, error, message):
     with pytest.raises(error, match=message):
         small(positions="learned", max_len=8)(src, tgt)
+
+
+def test_another_number_of_targets_than_the_cache_has_rows_is_named():
+    model = small()
+    memory = model.encode(ids(2, 5))
+    cache = model.start_cache(memory, 4, copies=3)
+    assert model.decode(ids(6, 1), memory, cache=cache).shape == (6, 1, 16)
+    with pytest.raises(ValueError, match="a row for each of src's 6, got 2"):
+        model.decode(ids(2, 1), memory, cache=cache)
 
 
 def test_a_bad_mask_is_named():
@@ -292,6 +305,12 @@ def test_a_bad_mask_is_named():
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"norm": "both"}, "norm must be one of .* got 'both'"),
         ({"activation": "tanh"}, "activation must be one of .* got 'tanh'"),
+        ({"pad_id": 20}, "pad_id must be in the vocabulary, 0 to 19, got 20"),
+        ({"bos_id": -1}, "bos_id must be in the vocabulary, 0 to 19, got -1"),
+        ({"vocab_size": 2}, "eos_id must be in the vocabulary, 0 to 1, got 2"),
+        ({"d_k": 0}, "d_k must be None or at least 1, got 0"),
+        ({"d_v": 0}, "d_v must be None or at least 1, got 0"),
+        ({"src_vocab_size": 0, "share_embeddings": False}, "src_vocab_size must be None or"),
         ({"src_vocab_size": 9}, "share_embeddings needs one vocabulary"),
         ({"d_model": 15, "num_heads": 3}, "d_model must be even"),
     ],

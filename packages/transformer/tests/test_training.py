@@ -90,6 +90,14 @@ def test_the_average_of_checkpoints():
     assert mean["b"].dtype == torch.int64
 
 
+def test_what_counts_has_no_mean_and_is_the_last_ones():
+    counts = [{"steps": torch.tensor(i), "on": torch.tensor(i > 1)} for i in (2, 1)]
+    mean = average_checkpoints(counts)
+    assert mean == {"steps": torch.tensor(1), "on": torch.tensor(False)}
+    mean["steps"] += 1
+    assert counts[1]["steps"] == 1, "a mean shares no memory with what it was taken of"
+
+
 pairs_of_lengths = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), max_size=40)
 
 
@@ -118,8 +126,21 @@ def test_batches_hold_sentences_of_similar_length():
     [
         (lambda: noam_lr(0, 512), "step must be at least 1, got 0"),
         (lambda: noam_lr(1, 512, 0), "warmup must be at least 1, got 0"),
+        (lambda: noam_lr(math.nan, 512), "step must be at least 1, got nan"),
         (lambda: LabelSmoothingLoss(1.0), r"eps must be in \[0, 1\), got 1.0"),
         (lambda: LabelSmoothingLoss(spread="none"), "spread must be .*'none'"),
+        (
+            lambda: LabelSmoothingLoss()(torch.zeros(2, 3, 5), torch.ones(3, 2, dtype=torch.long)),
+            r"target must have shape \(2, 3\), .* got \(3, 2\)",
+        ),
+        (
+            lambda: LabelSmoothingLoss()(torch.zeros(2, 3, 5), torch.ones(6, dtype=torch.long)),
+            r"target must have shape \(2, 3\), .* got \(6,\)",
+        ),
+        (
+            lambda: LabelSmoothingLoss(spread="others")(torch.zeros(2, 1), torch.zeros(2).long()),
+            "at least two classes, got V=1",
+        ),
         (lambda: average_checkpoints([]), "at least one state dict"),
         (
             lambda: average_checkpoints([{"a": torch.ones(1)}, {"a": torch.ones(2)}]),

@@ -127,7 +127,7 @@ class MultiHeadAttention(nn.Module):
             none, tensor2tensor does.
 
     Raises:
-        ValueError: d_model is not divisible by num_heads and d_k is not given.
+        ValueError: d_model is not divisible by num_heads and d_k is not given, or a width below 1.
 
     Source: §3.2.2.
     """
@@ -152,6 +152,8 @@ class MultiHeadAttention(nn.Module):
         self.num_heads, self.dropout = num_heads, dropout
         self.d_k = d_model // num_heads if d_k is None else d_k
         self.d_v = self.d_k if d_v is None else d_v
+        if min(self.d_k, self.d_v) < 1:
+            raise ValueError(f"d_k and d_v must be at least 1, got {self.d_k} and {self.d_v}")
         # W^Q, W^K and W^V of all heads stacked: one product where all three see the same input.
         self.splits = [num_heads * self.d_k, num_heads * self.d_k, num_heads * self.d_v]
         self.in_proj = nn.Linear(d_model, sum(self.splits), bias)

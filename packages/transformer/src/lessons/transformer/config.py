@@ -11,8 +11,8 @@ class TransformerConfig:
     """Sizes and choices; the defaults are the paper's base model.
 
     Raises:
-        ValueError: a size below 1, a probability outside [0, 1), an unknown choice, or two
-            vocabularies where one matrix is to be shared.
+        ValueError: a size below 1, a probability outside [0, 1), an unknown choice, a special id
+            outside the vocabulary, or two vocabularies where one matrix is to be shared.
     """
 
     vocab_size: int = 37000  # §5.1: "about 37000", shared by source and target
@@ -52,6 +52,15 @@ class TransformerConfig:
         for name in (*sizes, "num_encoder_layers", "num_decoder_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("src_vocab_size", "d_k", "d_v"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} must be None or at least 1, got {getattr(self, name)}")
+        for name in ("pad_id", "bos_id", "eos_id"):
+            if not 0 <= getattr(self, name) < self.vocab_size:
+                raise ValueError(
+                    f"{name} must be in the vocabulary, 0 to {self.vocab_size - 1}, "
+                    f"got {getattr(self, name)}"
+                )
         for name in ("dropout", "attention_dropout", "activation_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")

@@ -4,6 +4,7 @@ Shapes: B batch, S source length, T target length, K beam, V vocabulary, R = B*K
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import torch
@@ -66,7 +67,7 @@ def sample(
         ValueError: an empty source, max_len or top_k below 1, a temperature that is not positive,
             or top_p outside (0, 1].
     """
-    if temperature <= 0:
+    if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}")
@@ -158,14 +159,15 @@ def beam_search(
         use_cache: keep keys and values of earlier positions.
 
     Raises:
-        ValueError: an empty source, beam or max_len below 1, or a negative alpha.
+        TypeError: a source that is no tensor.
+        ValueError: an empty source, beam or max_len below 1, or an alpha below 0 or not finite.
 
     Source: §6.1; Wu et al. 2016, §7.
     """
     if beam < 1:
         raise ValueError(f"beam must be at least 1, got {beam}")
-    if alpha < 0:
-        raise ValueError(f"alpha must not be negative, got {alpha}")
+    if not 0 <= alpha < math.inf:
+        raise ValueError(f"alpha must be a number that is not negative, got {alpha}")
     c, limit_B = model.config, _limits(model, src_BS, max_len)
     b, steps, v = len(src_BS), int(limit_B.max()), c.vocab_size
     device = src_BS.device
@@ -240,6 +242,8 @@ def _next(model: Transformer, states_BTM: Tensor) -> Tensor:
 
 def _limits(model: Transformer, src_BS: Tensor, max_len: int | None) -> Tensor:
     """Check the arguments; return the most tokens for each source (B,)."""
+    if not isinstance(src_BS, Tensor):
+        raise TypeError(f"src must be a tensor of token ids, got {type(src_BS).__name__}")
     if src_BS.dim() == 2 and not src_BS.numel():
         raise ValueError(f"src must not be empty, got shape {tuple(src_BS.shape)}")
     if max_len is not None and max_len < 1:

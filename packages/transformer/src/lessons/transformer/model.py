@@ -177,6 +177,11 @@ class DecoderCache:
             self.layers.append((own, across))
 
     @property
+    def rows(self) -> int:
+        """Targets that are decoded together."""
+        return self.layers[0][0].key_BHKD.shape[0]
+
+    @property
     def length(self) -> int:
         """Target positions decoded so far."""
         return self.layers[0][0].length
@@ -330,8 +335,9 @@ class Transformer(nn.Module):
                 ``padding_mask(tgt, pad_id)`` if it stands on the left.
 
         Raises:
-            TypeError: ids that are not integers.
-            ValueError: ids outside the vocabulary, a wrong shape, or more positions than learned.
+            TypeError: ids that are no tensor of integers.
+            ValueError: ids outside the vocabulary, a wrong shape, more positions than learned, or
+                another number of targets than of sources.
         """
         memory_BSM, src_mask = self._encode(src_BS, src_mask)
         return self.project(self.decode(tgt_BT, memory_BSM, src_mask, tgt_mask))
@@ -370,11 +376,15 @@ class Transformer(nn.Module):
             maps: two lists, to which each layer's weights (self, cross) are appended.
 
         Raises:
-            TypeError: ids that are not integers.
-            ValueError: ids outside the vocabulary, a wrong shape, or more positions than learned.
+            TypeError: ids that are no tensor of integers.
+            ValueError: ids outside the vocabulary, a wrong shape, more positions than learned, or
+                another number of targets than of sources.
         """
         start = 0 if cache is None else cache.length
         self._check("tgt", tgt_BT, self.config.vocab_size, start)
+        rows = memory_BSM.shape[0] if cache is None else cache.rows
+        if tgt_BT.shape[0] != rows:  # a single source would be looked at by all targets
+            raise ValueError(f"tgt must have a row for each of src's {rows}, got {len(tgt_BT)}")
         x_BTM = self._embed(tgt_BT, self.tgt_embedding, self.tgt_positions, start)
         return self.decoder(x_BTM, memory_BSM, src_mask, tgt_mask, cache, maps)
 
@@ -411,6 +421,8 @@ class Transformer(nn.Module):
         return self.dropout(x_BTM + positions(where_T, x_BTM.dtype))
 
     def _check(self, name, ids_BT, vocab_size, start) -> None:
+        if not isinstance(ids_BT, Tensor):
+            raise TypeError(f"{name} must be a tensor of token ids, got {type(ids_BT).__name__}")
         if ids_BT.is_floating_point() or ids_BT.dtype in (torch.bool, torch.complex64):
             raise TypeError(f"{name} must hold integer token ids, got {ids_BT.dtype}")
         if ids_BT.dim() != 2:

@@ -27,7 +27,7 @@ def noam_lr(step: int, d_model: int, warmup: int = 4000) -> float:
     Source: §5.3, eq. 3.
     """
     for name, value in (("step", step), ("d_model", d_model), ("warmup", warmup)):
-        if value < 1:
+        if not value >= 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     return d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
@@ -78,8 +78,19 @@ class LabelSmoothingLoss(nn.Module):
         Args:
             logits_BTV: (…, V).
             target_BT: ids, (…).
+
+        Raises:
+            ValueError: targets of another shape than the logits have before V, or one class alone,
+                which leaves ``spread="others"`` nobody to spread ε to.
         """
         v, dtype = logits_BTV.shape[-1], logits_BTV.dtype
+        if target_BT.shape != logits_BTV.shape[:-1]:
+            raise ValueError(
+                f"target must have shape {tuple(logits_BTV.shape[:-1])}, as the logits before V, "
+                f"got {tuple(target_BT.shape)}"
+            )
+        if self.spread == "others" and v < 2:
+            raise ValueError(f"spread='others' needs at least two classes, got V={v}")
         if dtype in (torch.float16, torch.bfloat16):  # whose largest number a sum may pass
             logits_BTV = logits_BTV.float()
         # ε/(V-1) on the others is ε' = εV/(V-1) on all: the same target, said as torch says it.
@@ -93,6 +104,8 @@ class LabelSmoothingLoss(nn.Module):
 
 def average_checkpoints(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return the mean of state dicts: of the last 5 (base) or 20 (big) in the paper.
+
+    What holds no real numbers, such as a count of steps, has no mean: it is the last state's.
 
     Raises:
         ValueError: no state dict, or names or shapes that differ.
@@ -109,7 +122,9 @@ def average_checkpoints(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Ten
             raise ValueError(f"states[{i}] has other names or shapes than states[0]: {differ[:6]}")
     return {
         name: (sum(state[name].double() for state in states) / len(states)).to(tensor.dtype)  # type: ignore
-        for name, tensor in states[0].items()
+        if tensor.is_floating_point()
+        else tensor.clone()
+        for name, tensor in states[-1].items()
     }
 
 
