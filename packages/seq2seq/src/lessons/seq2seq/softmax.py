@@ -1,0 +1,133 @@
+"""The naive softmax over 80,000 words (§3.4), without holding all its logits at once.
+
+Shapes: N words to predict, H units, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK = 1 << 22  # logits held at a time
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Sum of −log p of the right words; logits exist for one chunk of words at a time."""
+
+    @staticmethod
+    def forward(ctx, hidden_NH, weight_VH, bias_V, target_N, rows: int):
+        """Return the sum; the gradients are made on the way, as they need the same logits."""
+        wants = any(ctx.needs_input_grad)
+        dhidden = torch.empty_like(hidden_NH) if wants else None
+        dweight = torch.zeros_like(weight_VH) if wants else None
+        dbias = torch.zeros_like(bias_V) if wants and bias_V is not None else None
+        total = hidden_NH.new_zeros(())
+        for at in range(0, len(target_N), rows):
+            part, right = hidden_NH[at : at + rows], target_N[at : at + rows, None]
+            logits = F.linear(part, weight_VH, bias_V)
+            top = logits.amax(-1, keepdim=True)
+            logits -= top
+            chosen = logits.gather(1, right)
+            logits.exp_()
+            sums = logits.sum(-1, keepdim=True)
+            total += (sums.log() - chosen).sum()
+            if dhidden is None or dweight is None:
+                continue
+            logits /= sums  # probabilities: the gradient is them, less 1 at the right word
+            logits.scatter_add_(1, right, logits.new_full(right.shape, -1.0))
+            torch.mm(logits, weight_VH, out=dhidden[at : at + rows])
+            dweight.addmm_(logits.T, part)
+            if dbias is not None:
+                dbias += logits.sum(0)
+        ctx.save_for_backward(dhidden, dweight, dbias)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *gradients):
+        """Return the gradients made by `forward`, scaled."""
+        scaled = [None if part is None else part * gradients[0] for part in ctx.saved_tensors]
+        return *scaled, None, None
+
+
+def chunked_cross_entropy(
+    hidden_NH: Tensor,
+    weight_VH: Tensor,
+    bias_V: Tensor | None,
+    target_N: Tensor,
+    chunk: int = CHUNK,
+) -> Tensor:
+    """Return Σ −log softmax(W h + b) at the right words, in nats.
+
+    Args:
+        hidden_NH: the decoder's states.
+        weight_VH: of the softmax.
+        bias_V: of the softmax, or None.
+        target_N: the right words.
+        chunk: logits held at a time, at least V of them.
+    """
+    rows = max(chunk // len(weight_VH), 1)
+    return ChunkedCrossEntropy.apply(hidden_NH, weight_VH, bias_V, target_N, rows)
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over processes; its gradient goes to each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x, group=group)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any):
+        return gradients[0], None
+
+
+class _Copy(torch.autograd.Function):
+    """The same on all processes; gradients add up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any):
+        total = gradients[0].clone()
+        dist.all_reduce(total, group=ctx.group)
+        return total, None
+
+
+def sharded_cross_entropy(
+    hidden_NH: Tensor,
+    weight_VH: Tensor,
+    bias_V: Tensor | None,
+    target_N: Tensor,
+    first: int,
+    group: Any = None,
+) -> Tensor:
+    """Return the same sum where each process holds a part of the vocabulary (§3.5).
+
+    The paper gave each of four GPUs a matrix of 1000 × 20,000. Two numbers a word cross between
+    them: the largest logit, and the sum of the exponentials.
+
+    Args:
+        hidden_NH: the same on all processes.
+        weight_VH: this process's rows of the softmax's matrix.
+        bias_V: and of its bias, or None.
+        target_N: the right words, by their numbers in the whole vocabulary.
+        first: number of this process's first word.
+        group: of processes; None: all.
+    """
+    logits_NV = F.linear(_Copy.apply(hidden_NH, group), weight_VH, bias_V)
+    top_N = logits_NV.detach().amax(-1)
+    dist.all_reduce(top_N, dist.ReduceOp.MAX, group=group)
+    sums_N = _Sum.apply((logits_NV - top_N[:, None]).exp().sum(-1), group)
+    own_N = target_N - first
+    mine_N = (own_N >= 0) & (own_N < len(weight_VH))
+    picked_N = logits_NV.gather(1, own_N.clamp(0, len(weight_VH) - 1)[:, None])[:, 0]
+    right_N = _Sum.apply(torch.where(mine_N, picked_N, torch.zeros_like(picked_N)), group)
+    return (sums_N.log() + top_N - right_N).sum()
