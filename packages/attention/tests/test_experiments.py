@@ -162,7 +162,10 @@ def test_pieces_count_where_a_word_ends_with_them(tmp_path):
     names, ids = known["pieces"][1].names, known["ids"]["test"]
     letters = [i for i, name in enumerate(names) if name.strip().isalpha() and len(name) < 3]
     net = translators.make(run, "search", 0).eval()
-    found = translators.forced(run, net, ids, letters)["count"]
+    whole = translators.forced(run, net, ids, letters)
+    assert whole["count"] == sum(len(tgt) for _, tgt in ids)
+    assert whole["nats"] == pytest.approx(translators.forced(run, net, ids)["nats"])
+    found = whole["only"]["count"]
     after = [(x, y) for _, tgt in ids for x, y in zip(tgt, [*tgt[1:], 0]) if x in letters]
     assert found == sum(not names[y][:1].isalpha() for _, y in after) < len(after)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lessons.attention import (
     Adadelta,
+    AdditiveAttention,
     GatedUnit,
     RNNencdec,
     RNNsearch,
@@ -252,6 +253,23 @@ def test_keras_itself():
     layer.set_weights(to_keras_gru(unit))
     theirs = torch.as_tensor(np.array(layer(x.numpy()).detach().cpu()))
     torch.testing.assert_close(unit(x), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_keras_additive_attention():
+    keras = pytest.importorskip("keras", reason="pip install keras, KERAS_BACKEND=torch")
+    ours = AdditiveAttention(6, 10, 5)
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    query, notes = torch.randn(2, 3, 6), torch.randn(2, 7, 10)
+    mask = torch.arange(7) < torch.tensor([7, 4])[:, None]
+    layer = keras.layers.AdditiveAttention(use_scale=True)
+    given = [ours.query(query).detach(), notes, ours.keys(notes).detach()]
+    layer.build([x.shape for x in given])
+    layer.set_weights([ours.energy.detach().numpy()])
+    contexts, weights = layer(given, mask=[None, mask], return_attention_scores=True)
+    for theirs, mine in zip((contexts, weights), ours(query, notes, mask)):
+        theirs = torch.as_tensor(np.array(theirs.detach().cpu()))
+        torch.testing.assert_close(mine.detach(), theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("reset", ["before", "after"])

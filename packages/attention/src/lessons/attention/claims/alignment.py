@@ -82,7 +82,8 @@ def monotonic(run: Run) -> Finding:
     "and nouns are typically ordered differently between French and English",
     asks="The made-up language: nouns and adjectives of phrases that have both, in sentences "
     "translated without an error. Does the largest weight lie on the word that is translated? "
-    "Observed, in the plain sense: for most of them.",
+    "Observed, in the plain sense: for most of them. (Known before any run, when the rule had been "
+    "written: one net after 700 steps, 100%.)",
     holds_if="the 95% interval over seeds of the share that look at their own word lies above ½",
     fails_if="it lies below",
 )
@@ -100,7 +101,9 @@ def non_monotonic(run: Run) -> Finding:
     asks="The made-up language, sentences translated without an error: does the largest weight of "
     "each target word lie on the source word that it renders? In Figure 3, of which this was said, "
     "it does for 50 of 64 words, 78%, measured in the pixels (an annotation next to the word also "
-    "tells of it): correctly aligned, as far as the paper shows it.",
+    "tells of it): correctly aligned, as far as the paper shows it. (Known before any run, when "
+    "the rule had been written: one net after 700 steps, 71% of the words and 99.9% of the "
+    "sentences right.)",
     holds_if="the 95% interval over seeds of the share of words lies above 0.78",
     fails_if="it lies below",
     paper="Fig. 3: 50 of 64 words",
@@ -114,7 +117,7 @@ def _count(run: Run, what: str, line: float, name: str) -> Finding:
     found = made_up.lessons(run)
     shares = interval([made_up.share(each, what) for each in found])
     exact = interval([made_up.share(each, "sentences") for each in found])
-    steps = run.pick(test=3, default=700, full=1200)
+    steps = run.pick(test=3, default=500, full=1200)
     return Finding(
         judge(shares, above=line, paper_regime=False),
         ours=f"{100 * shares.mean:.1f}% [{100 * shares.low:.1f}, {100 * shares.high:.1f}]",

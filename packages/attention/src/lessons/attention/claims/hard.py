@@ -54,15 +54,15 @@ def soft_and_hard(run: Run, seed: int, rate: float, end: int) -> dict[str, Any]:
     for name, (_, other) in zip(("soft", "hard"), ended):
         found[name] = {
             "bleu": translators.scores(run, other)["bleu"],
-            "all": translators.forced(run, other, test),
-            "articles": translators.forced(run, other, test, articles),
+            **_apart(translators.forced(run, other, test, articles)),
         }
         if name == "soft":  # hardened without having learned it
-            found["hardened"] = {
-                "all": translators.forced(run, harden(other), test),
-                "articles": translators.forced(run, other, test, articles),
-            }
+            found["hardened"] = _apart(translators.forced(run, harden(other), test, articles))
     return found
+
+
+def _apart(found: dict[str, Any]) -> dict[str, Any]:
+    return {"articles": found.pop("only"), "all": found}
 
 
 @claim(

@@ -132,7 +132,7 @@ def lessons(
     steps: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return what nets have learned, by seed."""
-    steps = run.pick(test=3, default=700, full=1200) if steps is None else steps
+    steps = run.pick(test=3, default=500, full=1200) if steps is None else steps
     count = run.pick(test=2, default=3, full=5) if count is None else count
     return [
         run.trial(learn_language, seed=seed, steps=steps, short=short, what=what)

@@ -176,7 +176,7 @@ def trained(
 
 def steps_of(run: Run, name: str) -> int:
     """Return how long a model of Table 2 is trained: in proportion to the table's updates."""
-    return round(run.pick(test=8, default=1000) * UPDATES[name] / UPDATES["search-50"])
+    return round(run.pick(test=8, default=900) * UPDATES[name] / UPDATES["search-50"])
 
 
 def tune(run: Run, kind: str, rate: float, end: int, seed: int) -> float:
@@ -192,17 +192,23 @@ def translate(run: Run, net: RNNsearch, sources: list[list[int]]) -> list[str]:
     pieces, answers = texts(run)["pieces"][1], [""] * len(sources)
     for chosen in by_length(sources):
         src, length = pad([sources[i] for i in chosen])
-        longest = run.pick(test=10, default=2 * src.shape[1] + 10)
+        longest = run.pick(test=10, default=3 * src.shape[1] // 2 + 10)
         rows = greedy(net, src.to(run.device), length.to(run.device), longest).tolist()
         for i, row in zip(chosen, rows):
             answers[i] = pieces.decode(row)
     return answers
 
 
-def scores(run: Run, net: RNNsearch) -> dict[str, Any]:
-    """Return BLEU on the test pages, all and by source length, and loss per piece."""
+def scores(run: Run, net: RNNsearch, every: int = 1) -> dict[str, Any]:
+    """Return BLEU on the test pages, all and by source length, and loss per piece.
+
+    Args:
+        run: has the pages.
+        net: in eval mode.
+        every: so many pairs, one is taken.
+    """
     known = texts(run)
-    pairs, ids = known["texts"]["test"], known["ids"]["test"]
+    pairs, ids = known["texts"]["test"][::every], known["ids"]["test"][::every]
     answers = translate(run, net, [source for source, _ in ids])
     cut = [(words(a), words(b), len(en.split())) for a, (en, b) in zip(answers, pairs)]
 
@@ -231,16 +237,17 @@ def by_length(rows: list[list[int]]) -> list[list[int]]:
 
 
 @torch.no_grad()
-def forced(run: Run, net: RNNsearch, ids: list[Pair], only=None) -> dict[str, float]:
-    """Return loss per piece and accuracy, given the right pieces before, of all or some pieces.
+def forced(run: Run, net: RNNsearch, ids: list[Pair], only=None) -> dict[str, Any]:
+    """Return loss per piece and accuracy, given the right pieces before, and how many there are.
 
     Args:
         run: for its device.
         net: in eval mode.
         ids: pairs.
-        only: ids of the target pieces that count, where a word ends with them; None: all.
+        only: ids of target pieces that are counted apart, under "only", where a word ends with
+            them.
     """
-    nats = count = right = 0.0
+    sums = {part: [0.0, 0.0, 0.0] for part in ("all", "only")[: 1 + (only is not None)]}
     names = texts(run)["pieces"][1].names if only is not None else []
     goes_on = torch.tensor([name[:1].isalpha() for name in names], device=run.device)
     for chosen in by_length([source for source, _ in ids]):
@@ -249,11 +256,19 @@ def forced(run: Run, net: RNNsearch, ids: list[Pair], only=None) -> dict[str, fl
         tgt = tgt.to(run.device)
         hidden_TBL, _ = net.hidden(net.encode(src.to(run.device), length.to(run.device)), tgt)
         real = tgt.T.ne(PAD)
+        wanted = tgt.T[real]
+        counted = {"all": torch.ones_like(wanted, dtype=torch.bool)}
         if only is not None:
-            after = torch.cat([tgt.T[1:], torch.full_like(tgt.T[:1], PAD)])
-            real &= torch.isin(tgt.T, torch.tensor(only, device=tgt.device)) & ~goes_on[after]
-        logits, wanted = net.readout.logits(hidden_TBL[real]), tgt.T[real]
-        nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
-        right += int((logits.argmax(-1) == wanted).sum())
-        count += len(wanted)
-    return {"nats": nats / max(count, 1), "accuracy": right / max(count, 1), "count": count}
+            after = torch.cat([tgt.T[1:], torch.full_like(tgt.T[:1], PAD)])[real]
+            listed = torch.isin(wanted, torch.tensor(only, device=tgt.device))
+            counted["only"] = listed & ~goes_on[after]
+        logits = net.readout.logits(hidden_TBL[real])
+        nats, right = F.cross_entropy(logits, wanted, reduction="none"), logits.argmax(-1) == wanted
+        for part, which in counted.items():
+            found = (nats[which].sum(), right[which].sum(), which.sum())
+            sums[part] = [a + float(b) for a, b in zip(sums[part], found)]
+    told = {
+        part: {"nats": nats / max(count, 1), "accuracy": right / max(count, 1), "count": count}
+        for part, (nats, right, count) in sums.items()
+    }
+    return told.pop("all") | told
