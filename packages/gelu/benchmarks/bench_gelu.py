@@ -1,9 +1,13 @@
 """GELU, its approximations, SiLU and the stochastic map: ours beside torch's, in one run.
 
 python packages/gelu/benchmarks/bench_gelu.py [--threads 1] [--seconds 2]
+
+With THP_MEM_ALLOC_ENABLE=1 in the environment torch puts large results in large pages, as ours does
+by itself (`lessons.gelu.pages`): the peer as its users could tune it.
 """
 
 import argparse
+import os
 import time
 
 import torch
@@ -42,7 +46,7 @@ def compare(title, calls):
 
 
 def both(title, x, modules):
-    """Compare forward passes without and with the backward pass."""
+    """Compare forward passes without and with the backward pass, and backward passes alone."""
 
     def forward(module):
         with torch.no_grad():
@@ -51,11 +55,16 @@ def both(title, x, modules):
     def backward(module):
         return torch.autograd.grad(module(x), x, direction)
 
+    def alone(y):
+        return torch.autograd.grad(y, x, direction, retain_graph=True)
+
     direction = torch.randn_like(x)
     compare(f"{title}, forward", {n: lambda m=m: forward(m) for n, m in modules.items()})
     compare(
         f"{title}, forward and backward", {n: lambda m=m: backward(m) for n, m in modules.items()}
     )
+    results = {n: m(x) for n, m in modules.items()}
+    compare(f"{title}, backward", {n: lambda y=y: alone(y) for n, y in results.items()})
 
 
 def bernoulli(x):
@@ -70,8 +79,10 @@ class CLIPs(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-print(f"torch {torch.__version__}, {args.device}, {args.threads} thread(s)")
-for rows, width in ((32, 256), (2048, 3072)):
+tuned = os.environ.get("THP_MEM_ALLOC_ENABLE", "0")
+print(f"torch {torch.__version__}, {args.device}, {args.threads} thread(s), large pages: {tuned}")
+torch.set_num_threads(args.threads)  # as the Timer does only around what it times
+for rows, width in ((32, 256), (2048, 3072), (4096, 3072)):
     x = torch.randn(rows, width, device=args.device, requires_grad=True)
     size = f"{rows} × {width}"
     for form, name in (("none", "GELU"), ("tanh", "GELU, tanh form")):
