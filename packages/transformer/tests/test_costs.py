@@ -1,10 +1,13 @@
 """What is counted: operations, and chains of products."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
 
-from lessons.transformer.claims import costs, distance, graph, translators
+from lessons.transformer import MultiHeadAttention, greedy
+from lessons.transformer.claims import additive, costs, distance, graph, translators
 from lessons.transformer.claims.race import recurrent, transformer
 
 
@@ -31,6 +34,44 @@ def test_layers_cost_what_their_matrices_say():
     assert costs.convolution(n, d) == 6 * n * d * d
     assert costs.convolution(n, d, gated=True) == 12 * n * d * d
     assert costs.convolution(n, d, separable=True) == 2 * n * d * d + 6 * n * d
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_additive_attention_is_its_formula(n):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 2, 2, n, 5, generator=generator, dtype=torch.float64)
+    energy = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    result, weights = additive.additive_attention(q, k, v, energy)
+    for b, h, i in itertools.product(range(2), range(2), range(n)):
+        scores = torch.stack([energy[h] @ (q[b, h, i] + k[b, h, j]).tanh() for j in range(n)])
+        torch.testing.assert_close(weights[b, h, i], scores.softmax(0))
+        torch.testing.assert_close(result[b, h, i], scores.softmax(0) @ v[b, h])
+
+
+def test_a_net_with_additive_attention_decodes_with_a_cache_as_without():
+    net = transformer(20, 0, d_model=16, d_ff=32, num_heads=2).eval()
+    plain = [m for m in net.modules() if isinstance(m, MultiHeadAttention)]
+    additive.replace_attention(net, torch.Generator().manual_seed(0))
+    ours = [m for m in net.modules() if isinstance(m, additive.AdditiveAttention)]
+    assert len(ours) == len(plain) == 6
+    for a, b in zip(plain, ours):
+        assert torch.equal(a.in_proj.weight, b.in_proj.weight)
+    src, tgt = torch.randint(3, 20, (2, 3, 5), generator=torch.Generator().manual_seed(1))
+    src[1, 3:] = 0
+    whole, again = net(src, tgt), tgt.clone()
+    again[:, 3:] = 7  # what comes later is not looked at
+    torch.testing.assert_close(net(src, again)[:, :3], whole[:, :3])
+    found = greedy(net, src, max_len=6)
+    assert torch.equal(found, greedy(net, src, max_len=6, use_cache=False))
+    maps = net.attention_maps(src, tgt)
+    assert (maps.cross[0][1, ..., 3:] == 0).all()
+
+
+def test_the_bytes_that_are_kept_are_counted_once_each():
+    q, k = torch.randn(2, 3, 4, requires_grad=True).unbind()
+    assert additive.bytes_kept(lambda: q.exp()) == q.numel() * 4
+    assert additive.bytes_kept(lambda: q * q.exp()) == 4 * (2 * 12 + 12)  # q and k have one memory
+    assert additive.bytes_kept(lambda: q + k) == 0
 
 
 @pytest.mark.parametrize("kind", distance.PATHS)

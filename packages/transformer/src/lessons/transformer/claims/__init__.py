@@ -1,6 +1,7 @@
 """The paper's claims, re-tested: what is run, the most important first."""
 
 from . import (
+    additive,
     costs,
     distance,
     errata,
@@ -17,15 +18,17 @@ from . import (
 )
 
 CLAIMS = [
-    translation.better_translations, translation.less_time, parallel.chain_costs,
-    distance.learning,
-    variations.small_gradients, variations.scale,
-    variations.one_head, variations.too_many_heads, variations.bigger,
+    translation.better_translations, translation.less_time, parallel.chain_costs, parsing.trees,
+    costs.terms, costs.whole_layers, parallel.chains,
+    distance.constant_paths, distance.path_lengths, distance.learning,
+    variations.small_gradients, variations.additive, additive.faster, additive.smaller,
+    variations.one_head, variations.one_head_bleu, variations.too_many_heads,
+    variations.too_many_heads_bleu, variations.bigger, variations.smaller_keys,
     places.shifts, regularization.learned_positions,
     regularization.smoothing_hurts_perplexity, regularization.smoothing_improves_accuracy,
     regularization.smoothing_improves_bleu, regularization.dropout,
-    reading.read_dates, costs.table_1, costs.whole_layers, parallel.chains, distance.path_lengths,
-    scale.random_products, heads.two_places, places.longer_sentences, parsing.trees,
-    errata.wavelength, errata.parameters, errata.two_scores,
+    reading.read_dates, scale.random_products, heads.two_places, places.longer_sentences,
+    variations.scale,
+    errata.wavelength, errata.parameters, errata.two_scores, errata.convolutions,
 ]  # fmt: skip
 COMMANDS = {"read": read.main}

@@ -1,4 +1,4 @@
-"""Claim C2 and demonstration D4: how far a signal travels, and what that does to learning."""
+"""Claims C2, C8d and C8e: how far a signal travels, and what that does to learning."""
 
 import torch
 import torch.nn.functional as F
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from ..attention import MultiHeadAttention
 from ..config import TransformerConfig
-from ..lab.claim import Finding, claim, demonstration
+from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, GREEN, RED, TEAL
 from ..lab.run import Run
-from ..lab.statistics import interval, judge, paired
+from ..lab.statistics import exact, interval, judge, paired
 from ..model import EncoderLayer
 from ..positions import SinusoidalPositionalEncoding
 from .graph import reaches, shortest_chain
@@ -201,15 +201,17 @@ def steps_between(kind: str, n: int) -> int:
     raise RuntimeError(f"{n} layers of {kind} do not reach from end to end")
 
 
+STYLES = {"recurrent": RED, "convolutions": GREEN, "dilated": TEAL, "attention": BLUE}
+
+
 def draw_paths(figure, numbers):
     """Draw the length of the longest path against that of the sequence."""
     axes = figure.subplots()
-    styles = {"recurrent": RED, "convolutions": GREEN, "dilated": TEAL, "attention": BLUE}
     labels = {
         "recurrent": "recurrence, steps", "convolutions": "convolutions of 3 (ConvS2S)",
         "dilated": "dilated convolutions (ByteNet)", "attention": "self-attention",
     }  # fmt: skip
-    for kind, color in styles.items():
+    for kind, color in STYLES.items():
         axes.loglog(numbers["lengths"], numbers[kind], "o-", color=color, label=labels[kind])
     axes.set_xticks(numbers["lengths"], [str(n) for n in numbers["lengths"]])
     axes.minorticks_off()
@@ -217,28 +219,68 @@ def draw_paths(figure, numbers):
     axes.legend()
 
 
-@demonstration(
-    "D4",
-    "One attention layer joins any two positions; recurrence and convolutions need more.",
-    draw_paths,
-    source="§2, Table 1",
-    asks="How many steps of a recurrence, or layers of width 3, plain or dilated 1, 2, 4 …, it "
-    "takes until the last output depends on the first input: by autograd, at random weights.",
-    paper="O(1), against O(n), O(n/k) and O(log n)",
+REACHED = (
+    "it takes until the last output depends on the first input: by autograd, at random weights. "
+    "(An earlier form of this claim held.)"
 )
-def path_lengths(run: Run) -> Finding:
-    """Look for the first input's trace in the last output."""
+
+
+def _paths(run: Run, kinds: tuple[str, ...]) -> dict[str, list[int]]:
     lengths = run.pick(test=[4, 8], default=[8, 16, 32, 64, 128])
-    kinds = ("attention", "recurrent", "convolutions", "dilated")
-    found: dict[str, list] = {k: [steps_between(k, n) for n in lengths] for k in kinds}
-    last = {kind: values[-1] for kind, values in found.items()}
+    return {"lengths": lengths, **{k: [steps_between(k, n) for n in lengths] for k in kinds}}
+
+
+@claim(
+    "C8d",
+    "§2, Table 1",
+    "One attention layer joins any two positions; a recurrence takes a step for each.",
+    quotes="In the Transformer this is reduced to a constant number of operations, albeit at the "
+    "cost of reduced effective resolution due to averaging attention-weighted positions",
+    asks=f"How many layers of attention, or steps of a recurrence, {REACHED}",
+    holds_if="one layer at every length, and n steps",
+    fails_if="another number at one length",
+    paper="O(1), against O(n)",
+)
+def constant_paths(run: Run) -> Finding:
+    """Look for the first input's trace in the last output."""
+    found = _paths(run, ("attention", "recurrent"))
+    lengths, ours, theirs = found.values()
     return Finding(
-        judgement=None,
-        ours=f"1, against {last['recurrent']}, {last['convolutions']} and {last['dilated']} at "
-        f"n = {lengths[-1]}",
+        judgement=exact(set(ours) == {1} and theirs == lengths),
+        ours=f"{ours[-1]} layer, against {theirs[-1]} steps at n = {lengths[-1]}",
         ran=f"n from {lengths[0]} to {lengths[-1]}, double precision. Only the length of the path "
         "is measured: what arrives at its end depends on the weights, and gates can keep it.",
-        measured=f"At n = {lengths[-1]}: attention 1 layer, recurrence {last['recurrent']} steps, "
-        f"convolutions of width 3 {last['convolutions']} layers, dilated ones {last['dilated']}.",
-        numbers={"lengths": lengths, **found},
+        measured=f"At lengths {', '.join(map(str, lengths))}: layers of attention "
+        f"{', '.join(map(str, ours))}; steps of a recurrence {', '.join(map(str, theirs))}.",
+        numbers=found,
+    )
+
+
+@claim(
+    "C8e",
+    "§2, §4, Table 1",
+    "Convolutions join distant positions by layers: linearly many, dilated logarithmically many.",
+    draw_paths,
+    quotes="the number of operations required to relate signals from two arbitrary input or output "
+    "positions grows in the distance between positions, linearly for ConvS2S and logarithmically "
+    "for ByteNet.",
+    asks=f"How many convolutions of width 3, plain or dilated 1, 2, 4 …, {REACHED}",
+    holds_if="a layer for each place of the distance, n − 1, and, dilated, the logarithm of n to "
+    "the base 2, rounded up, at every length",
+    fails_if="another number at one length",
+    paper="O(n/k), and O(log n)",
+)
+def path_lengths(run: Run) -> Finding:
+    """Stack convolutions until the first input's trace is in the last output."""
+    found = _paths(run, tuple(STYLES))
+    lengths, plain, dilated = found["lengths"], found["convolutions"], found["dilated"]
+    # Dilated 1, 2, 4 …, so many layers reach 2^layers − 1 places to either side.
+    holds = plain == [n - 1 for n in lengths] and dilated == [(n - 1).bit_length() for n in lengths]
+    return Finding(
+        judgement=exact(holds),
+        ours=f"{plain[-1]} layers, dilated {dilated[-1]}, at n = {lengths[-1]}",
+        ran=f"n from {lengths[0]} to {lengths[-1]}, double precision.",
+        measured=f"At lengths {', '.join(map(str, lengths))}: convolutions "
+        f"{', '.join(map(str, plain))}, dilated {', '.join(map(str, dilated))}.",
+        numbers=found,
     )

@@ -1,7 +1,8 @@
-"""Demonstration D8: sentences into trees."""
+"""Claim C7: sentences into trees."""
 
-from ..lab.claim import Finding, demonstration
+from ..lab.claim import Finding, claim
 from ..lab.run import Run
+from ..lab.statistics import interval, judge, paired
 from . import treebank
 from .race import (
     COLOR,
@@ -12,6 +13,7 @@ from .race import (
     train_side_by_side,
     transformer,
     translations,
+    would_decide,
 )
 
 MIDDLE = {"Transformer": 3e-3, "GRU": 1.2e-2}  # of the first grid of learning rates
@@ -43,49 +45,78 @@ def parse(run: Run, rates: dict[str, float], marks: list[int], seed: int):
     return {"scores": found, "seconds": seconds}
 
 
-@demonstration(
-    "D8",
-    "Sentences of a small grammar into trees, beside a recurrent net.",
-    source="§6.3",
-    asks="F1 of labelled brackets on unseen sentences of a small grammar, written as brackets, "
-    "after the same steps; each net's learning rate tuned at this length on trees apart. The "
-    "paper's parser read newspapers (F1 91.3). Only a full run trains them.",
-    paper="F1 91.3 on newspapers",
+@claim(
+    "C7",
+    "Abstract, §6.3, Table 4",
+    "It parses better than a recurrent sequence-to-sequence net, from few sentences.",
+    quotes="In contrast to RNN sequence-to-sequence models [37], the Transformer outperforms the "
+    "BerkeleyParser [29] even when training only on the WSJ training set of 40K sentences.",
+    asks="The abstract's “generalizes well to other tasks”, which §6.3 sets against recurrent "
+    "nets: F1 of labelled brackets on unseen sentences of a small grammar, 12,000 to train, after "
+    "the same steps, at three lengths of training, the longest of which decides; each net's rate "
+    "tuned at this length on trees apart. The newspapers are not at hand. (An earlier run, of two "
+    "seeds, with rates tuned for another task, had 90.3 against 98.0, not seen, and was followed "
+    "by a demonstration without a verdict; that the GRU was ahead after 400 steps was known when "
+    "this rule was written, which is the first one again.)",
+    holds_if="the 95% interval of F1(Transformer) − F1(GRU), paired by seed, lies above 0",
+    fails_if="it lies below 0",
+    paper="F1 91.3 against 88.3",
     full_only=True,
 )
 def trees(run: Run) -> Finding:
     """Race over sentences and their trees."""
-    marks = run.pick(test=[2, 4], default=[200, 400])
+    sizes = run.pick(test=[2, 3, 4], default=[400, 800, 1600])
     rates: dict[str, float] = dict(MIDDLE)
     tried: dict[str, dict[float, float]] = {}
     for name in COLOR if run.scale != "test" else ():
 
         def dev(rate, name=name):
-            settings = {"model": name, "rate": rate, "steps": max(marks)}
+            settings = {"model": name, "rate": rate, "steps": sizes[-1]}
             return run.trial(tune_parser, seed=run.seed + 100, **settings)
 
         rates[name], tried[name] = best_rate(dev, MIDDLE[name])
-    trial = run.trial(parse, rates=rates, marks=marks, seed=run.seed)
-    f1 = {name: [100 * s["f1"] for s in trial["scores"][name]] for name in COLOR}
-    ends = {name: each[-1] for name, each in f1.items()}
-    whole = {name: trial["scores"][name][-1]["exact"] for name in COLOR}
-    gaps = [a - b for a, b in zip(*f1.values())]
-    trend = ", ".join(f"{g:.1f} after {m} steps" for g, m in zip(gaps, marks))
+    seeds = run.seeds(run.pick(test=2, default=3))
+    trials = {  # the shorter ones, of one seed, show the trend
+        size: [
+            run.trial(parse, rates=rates, marks=[size], seed=seed)
+            for seed in (seeds if size == sizes[-1] else seeds[:1])
+        ]
+        for size in sizes
+    }
+    f1 = {
+        name: {str(n): [100 * t["scores"][name][0]["f1"] for t in of] for n, of in trials.items()}
+        for name in COLOR
+    }
+    last = str(sizes[-1])
+    ends = {name: interval(each[last]).mean for name, each in f1.items()}
+    whole = {
+        name: interval([t["scores"][name][0]["exact"] for t in trials[sizes[-1]]]).mean
+        for name in COLOR
+    }
+    gap = paired(*(each[last] for each in f1.values()))
+    trend = ", ".join(
+        f"{' against '.join(f'{each[str(n)][0]:.1f}' for each in f1.values())} after {n}"
+        for n in sizes[:-1]
+    )
     count = sum(len(each) for each in tried.values())
     return Finding(
-        judgement=None,
-        ours=f"F1 {ends['Transformer']:.1f}; GRU {ends['GRU']:.1f}",
+        judgement=judge(gap, above=0.0, paper_regime=False),
+        ours=f"F1 {ends['Transformer']:.1f} against {ends['GRU']:.1f}; {gap.text(1)}",
         ran="Sentences of a small grammar (mean 9 words) to linearised trees (mean 26 symbols), "
         "12,000 to train, 300 to test; a Transformer of 2 + 2 layers of width 64 and a GRU with "
-        f"attention, {marks[-1]} batches of 32 in turns, {count} learning rates tried at full "
-        f"length, one seed.",
-        measured=f"F1 of labelled brackets, Transformer minus GRU: {trend}. Whole trees right "
-        f"{whole['Transformer']:.3f} against {whole['GRU']:.3f}. An earlier run, with rates tuned "
-        "for another task and two seeds, had 90.3 against 98.0.",
+        f"attention, {last} batches of 32 in turns, {count} learning rates tried at full "
+        f"length, {len(seeds)} seeds (fewer steps: one). The paper: 40,000 sentences of "
+        "newspapers, four layers of width 1,024.",
+        measured=f"F1 of labelled brackets, Transformer minus GRU: {gap.text(1)} after {last} "
+        f"steps; {trend} steps. Whole trees right {whole['Transformer']:.3f} against "
+        f"{whole['GRU']:.3f}.",
         numbers={
-            "steps": marks, "f1": f1, "rates": rates, "whole": whole,
-            "end": ends,
+            "steps": sizes, "f1": f1, "rates": rates, "whole": whole, "end": ends,
             "tried": {n: {f"{r:g}": -v for r, v in t.items()} for n, t in tried.items()},
         },
-        timings={"seconds a step": trial["seconds"]},
+        timings={"seconds a step": [t["seconds"] for t in trials[sizes[-1]]]},
+        between="A grammar without ambiguity, whose words a GRU reads in the order of its "
+        "brackets; the paper's sentences are ambiguous and long, and its net is some 400 times as "
+        "large.",
+        would_decide=would_decide(gap, 0.0),
     )  # fmt: skip

@@ -112,8 +112,10 @@ def draw_positions(figure, numbers):
     source="§3.5",
     asks="“… it may allow the model to extrapolate”, a hypothesis. A net trained on sentences of a "
     "made-up language of up to 10 words, tested on 11 to 15, with sinusoids and with a table whose "
-    "later rows were never trained. (An earlier run, whose longer sentences also had two relative "
-    "clauses, had 0.250 and 0.029 of them right, and 0.996 of the short ones.)",
+    "later rows were never trained. (In an earlier run this was a claim, “sinusoids may "
+    "extrapolate”, and longer sentences also had two relative clauses: 0.250 of them right, "
+    "0.029 with the table, and 0.996 of the short ones: not seen. What only may be has no verdict "
+    "now.)",
 )
 def longer_sentences(run: Run) -> Finding:
     """Train both on short sentences; test on short and longer ones."""

@@ -51,7 +51,7 @@ def draw_scale(figure, numbers):
     draw_scale,
     source="§3.2.1, footnote 4",
     asks="The trace of the softmax's Jacobian over 64 keys, of random q and k as in footnote 4, at "
-    "d_k = 1024 over that at 16, without a scale and with 1/√d_k. C3b asks what it does to "
+    "d_k = 1024 over that at 16, without a scale and with 1/√d_k. D10 asks what it does to "
     "training.",
 )
 def random_products(run: Run) -> Finding:
