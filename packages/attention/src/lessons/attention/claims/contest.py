@@ -21,8 +21,8 @@ KNOWN = (
     "attention; 12.6, 9.4 and 7.2 with one vector.)"
 )
 BETWEEN = (
-    "A 300th of the paper's pairs, a 90th of its weights, a 320th of its updates, of 32 pairs and "
-    "not 80, under two fifths of its passes; one core in the place of a GPU for five days; pieces "
+    "A 300th of the paper's pairs, a 90th of its weights, a 360th of its updates, of 32 pairs and "
+    "not 80, a third of its passes; one core in the place of a GPU for five days; pieces "
     "of words in the place of shortlists; manuals in the place of news"
 )
 

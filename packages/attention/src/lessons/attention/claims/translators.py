@@ -176,7 +176,7 @@ def trained(
 
 def steps_of(run: Run, name: str) -> int:
     """Return how long a model of Table 2 is trained: in proportion to the table's updates."""
-    return round(run.pick(test=8, default=900) * UPDATES[name] / UPDATES["search-50"])
+    return round(run.pick(test=8, default=800) * UPDATES[name] / UPDATES["search-50"])
 
 
 def tune(run: Run, kind: str, rate: float, end: int, seed: int) -> float:
