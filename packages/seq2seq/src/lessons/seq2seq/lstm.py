@@ -174,6 +174,8 @@ class LSTM(nn.Module):
         elif backend == "auto":
             backend = "scan" if self.peephole else "torch"
         first = self.zero_state(x_TBI) if state is None else state
+        if backend == "torch" and word_TB is None:  # all layers in one call
+            return self._whole(x_TBI, first)
         word_TB1 = None if word_TB is None else word_TB[..., None].to(x_TBI.dtype)
         y, lasts = x_TBI if word_TB1 is None else x_TBI * word_TB1, []
         for l in range(self.num_layers):
@@ -185,6 +187,21 @@ class LSTM(nn.Module):
                 y, last = run(y, begin, *self.layer(l), word_TB1)
             lasts.append(last)
         return y, tuple(torch.stack(parts) for parts in zip(*lasts))
+
+    def _whole(self, x_TBI: Tensor, state: State) -> tuple[Tensor, State]:
+        weights = []
+        for l in range(self.num_layers):
+            w_ih, w_hh, bias, _ = self.layer(l)
+            weights += [w_ih, w_hh]
+            if bias is not None:  # torch adds two biases
+                weights += [bias, torch.zeros_like(bias)]
+        first = [part.to(x_TBI.dtype).contiguous() for part in state]
+        settings = (self.bias, self.num_layers, 0.0, torch.is_grad_enabled(), False, False)
+        if self.cell == "tanh":
+            y_TBH, *last = torch._VF.rnn_tanh(x_TBI, first[0], weights, *settings)
+        else:
+            y_TBH, *last = torch._VF.lstm(x_TBI, first, weights, *settings)
+        return y_TBH, tuple(last)
 
     def extra_repr(self) -> str:
         """Return the sizes, and what is no default."""
