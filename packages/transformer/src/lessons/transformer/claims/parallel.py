@@ -178,10 +178,11 @@ def chains(run: Run) -> Finding:
         for (m, n), (before, after) in zip(*map(itertools.pairwise, (lengths, theirs)))
     }
     steady = len(a_symbol) == 1 and min(a_symbol) > 0
+    same = "at every length" if len(set(ours)) == 1 else f"to {ours[-1]}"
     both = "; ".join(f"{name} {found[name][0]} to {found[name][-1]}" for name in COLOR)
     return Finding(
         judgement=exact(len(set(ours)) == 1 and steady),
-        ours=f"{min(ours)} to {max(ours)} products, against {theirs[0]} to {theirs[-1]}",
+        ours=f"{ours[0]} products {same}, against {theirs[0]} to {theirs[-1]}",
         ran=f"Layers of width 16, and translators of 3 + 3 layers and with a GRU, at random "
         f"weights; sequences of {lengths[0]} to {lengths[-1]}.",
         measured=f"Attention: {', '.join(map(str, ours))} products at lengths "

@@ -47,13 +47,14 @@ def learned_positions(run: Run) -> Finding:
 
 
 def _smoothing(id: str, says: str, unit: str, line: str, seen: str, paper: str):
+    line_of = HALF if paper else HALF.replace("the paper's own effect", "its share in BLEU")
     return claim(
         id,
         "§5.4, Table 3 (D)",
         says,
         quotes=SENTENCE,
         asks="Two translators that differ in label smoothing alone, none against 0.1, on unseen "
-        f"pages: {unit} is compared. {EACH} {HALF}{seen}.{EARLIER}",
+        f"pages: {unit} is compared. {EACH} {line_of}{seen}.{EARLIER}",
         holds_if=f"the 95% interval of {unit}(none) − {unit}(0.1), paired by seed, lies below "
         f"{line}",
         fails_if=f"it lies above {line.partition(' ')[0]}",

@@ -86,9 +86,9 @@ def small_gradients(run: Run) -> Finding:
     asks="Two translators with one head of d_k = 64, the paper's width, dot products without the "
     "scale and additive attention, the same first matrices and batches, each at its own best rate. "
     "Perplexity (its logarithm, per piece, on unseen pages); BLEU beside. (A first form set dot "
-    "products with the scale beside, of which the sentence says nothing: D10. Three runs without the "
-    "scale were there when this was committed, at a rate that was not its own: 3.75 nats each, and "
-    "2.75, 2.74 and 2.79 with it.)",
+    "products with the scale beside, of which the sentence says nothing: D10. Three runs without "
+    "the scale were there when this was committed, at a rate that was not its own: 3.75 nats each, "
+    "and 2.75, 2.74 and 2.79 with it.)",
     holds_if="the 95% interval of loss(dot products) − loss(additive), paired by seed, lies above "
     "0",
     fails_if="it lies below 0",
