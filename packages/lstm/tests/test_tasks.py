@@ -109,6 +109,14 @@ def test_delayed_xor_tells_nothing_by_one_mark():
         assert abs(target[marks[:, i] == 1].mean().item() - 0.5) < 0.05
 
 
+def test_marks_of_the_xor_stand_where_those_of_the_order_do():
+    for x, _, _ in (delayed_xor(100, 4000, seeded()), temporal_order(2, 4000, seeded())):
+        where = (x >= 6).nonzero()[:, 0]
+        first, second = where[where < 30], where[where >= 30]
+        assert (first.min(), first.max()) == (9, 19)
+        assert (second.min(), second.max()) == (49, 59)
+
+
 def test_side_by_side():
     x, target, lengths = side_by_side(adding, 3, 5, 30, generator=seeded())
     assert (x.shape[1:], target.shape, lengths.shape) == ((3, 5, 2), (3, 5, 1), (3, 5))
@@ -163,7 +171,7 @@ def test_reber_lessons():
         (lambda: predict_last(1, False, 1), "lag must be at least 2"),
         (lambda: temporal_order(4, 1), "marks must be 2"),
         (lambda: two_sequence(100, 1, 1, variant="3d"), "variant must be 3a"),
-        (lambda: delayed_xor(5, 1), "at least 12"),
+        (lambda: delayed_xor(19, 1), "at least 20"),
     ],
 )
 def test_bad_input(call, words):

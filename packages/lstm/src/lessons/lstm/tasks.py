@@ -146,10 +146,11 @@ def two_sequence(
 def delayed_xor(minimum: int, sequences: int, generator: Gen = None) -> Lesson:
     """Return task 6a's sequences with the XOR of its two marks as the target (§6.1).
 
-    ``minimum`` moves the second mark to the half of the sequence and its end to ``minimum``.
+    ``minimum`` is 100 there; the marks stand at a tenth and at the half of it, and up to a tenth
+    behind.
     """
-    if minimum < 12:
-        raise ValueError(f"minimum must be at least 12, got {minimum}")
+    if minimum < 20:  # so that no mark stands in the place of E
+        raise ValueError(f"minimum must be at least 20, got {minimum}")
     lengths = integers(minimum, minimum + minimum // 10 + 1, sequences, generator)
     rows = torch.arange(sequences)
     x = integers(0, 4, (int(lengths.max()) if sequences else minimum, sequences), generator)
@@ -157,7 +158,7 @@ def delayed_xor(minimum: int, sequences: int, generator: Gen = None) -> Lesson:
     tenth = minimum // 10
     which = integers(0, 2, (2, sequences), generator)
     for mark, low in zip(which, (tenth, minimum // 2)):
-        x[low + integers(0, tenth + 1, sequences, generator), rows] = 6 + mark
+        x[low + integers(0, tenth + 1, sequences, generator) - 1, rows] = 6 + mark
     return x, (which[0] ^ which[1]).float()[:, None], lengths
 
 

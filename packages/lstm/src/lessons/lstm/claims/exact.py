@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..abreast import Abreast
+from ..carousel import carousel_reference
 from ..config import PRESETS, Config
 from ..flow import error_flow
 from ..lab.claim import Finding, claim, demonstration
@@ -57,7 +57,7 @@ def factors(run: Run, scale: float, nets: int) -> list[float]:
 @claim(
     "C2a",
     "§3.1.3",
-    "Larger first weights do not help errors to survive in logistic nets.",
+    "In general larger first weights do not help errors to survive in logistic nets.",
     draw_flow,
     quotes="In general, the use of larger initial weights will not help, though",
     asks="Nets of ten logistic units that see five inputs of noise, all weights uniform in ±w, for "
@@ -88,23 +88,23 @@ def decay(run: Run) -> Finding:
 
 
 def arrived(run: Run, steps: int, truncate: bool) -> list[float]:
-    """Return how far from 1 the error is, at worst, that arrived at each step, for each of 5 nets.
+    """Return how far from 1 an error of 1 is, at worst, that goes back, for each of 5 nets.
 
-    Every step shows a symbol of its own, so that the change of the weights from that symbol to the
-    cells, divided by what is local to the step (A.25), is the error in the states at that step.
+    The specification runs step by step, and autograd, which knows nothing of a carousel, tells the
+    derivative of the last states' sum by the states at every step.
     """
-    config = Config(steps, 2, 2, 1, bias=None, init=1.0, embed=True, truncate=truncate)
+    config = Config(5, 2, 2, bias=None, init=1.0, truncate=truncate)
     generator = torch.Generator().manual_seed(run.seed)
     net = LSTM1997(config, 5, generator, dtype=torch.float64)
-    learner = Abreast(net, 1.0)
-    x = torch.stack([torch.randperm(steps, generator=generator) for _ in range(5)], 1)
-    before = learner.table.clone()
-    learner.learn(x, torch.rand(5, 1, generator=generator, dtype=torch.float64))
-    change = (learner.table - before)[torch.arange(5), x][..., :4]  # (T, S, N)
-    now = torch.from_numpy(learner.buffer[1 : steps + 1]).transpose(1, 2)
-    local = now[..., 4:6].repeat_interleave(2, -1) / 2 * (1 - now[..., :4] ** 2)
-    error = change / local
-    return (error / error[-1] - 1).abs().amax((0, 2)).tolist()
+    weight_x, weight_h = net.weight_x.detach(), net.weight_h.detach()
+    x = torch.randn(steps, 5, 1, 5, generator=generator, dtype=torch.float64)
+    s = torch.zeros(5, 1, config.cells, dtype=torch.float64, requires_grad=True)
+    seen, states = s.new_zeros(5, 1, config.sources), []
+    for given in (x @ weight_x.mT).split(1):
+        _, s, seen = carousel_reference(given, weight_h, seen, s, config)
+        states.append(s)
+    error = torch.stack(torch.autograd.grad(s.sum(), states))  # (T, S, B, N)
+    return (error - 1).abs().amax((0, 2, 3)).tolist()
 
 
 @claim(
@@ -114,22 +114,24 @@ def arrived(run: Run, steps: int, truncate: bool) -> list[float]:
     quotes="Each memory cell's internal architecture guarantees constant error flow within its "
     "CEC, provided that truncated backpropagation cuts off error flow trying to leak out of "
     "memory cells.",
-    asks="The changes that one lesson of 1,000 steps makes, with an error at its end, in nets of "
-    "random weights up to 1. Each step shows a symbol of its own; its weights' change, divided by "
-    "what is local to the step (A.25), is the error that arrived in the state there. How far it is "
-    "from the error at the end, at worst. Beside it the full gradient, for which nothing is "
-    "guaranteed, and whose errors may differ by any amount.",
+    asks="Nets of random weights up to 1 run over 1,000 steps of noise by the readable "
+    "specification, whose only means is that what units see is detached. An error of 1 is put into "
+    "each state at the end, and autograd, which knows nothing of a carousel, tells what of it is "
+    "in the states at each step before. How far that is from 1, at worst. Beside it the full "
+    "gradient, for which nothing is guaranteed, and whose errors may differ by any amount. (An "
+    "earlier version read the errors off changes made by code that took them to be constant; "
+    "another, with the error at an output, gave no number, as cells were saturated.)",
     holds_if="it is within a millionth, at every step, cell and net",
     fails_if="it is not",
 )
 def constant(run: Run) -> Finding:
-    """Read the errors that arrived off the changes that they made."""
+    """Let autograd tell the errors that arrive at each step."""
     steps = run.pick(test=20, default=1000)
     cut, whole = arrived(run, steps, True), arrived(run, steps, False)
     return Finding(
         exact(max(cut) < 1e-6),
         ours=f"off by {max(cut):.0e} over {steps:,} steps",
-        ran=f"5 nets of 4 cells in two blocks, random symbols, {steps:,} steps.",
+        ran=f"5 nets of 4 cells in two blocks, five inputs of noise, {steps:,} steps.",
         measured=f"Truncated, the error is off by {max(cut):.0e} at worst; with the full gradient "
         f"by {min(whole):.2g} to {max(whole):.2g} times itself.",
         numbers={"truncated": cut, "full": whole},
@@ -219,18 +221,21 @@ def work(cells: int, inputs: int) -> tuple[int, int]:
     "the weights, counted operation by operation (multiplications for products of matrices), in "
     "nets of 4 to 256 cells with as many inputs: the slope of its logarithm on that of the number "
     "of weights. O(1) a weight is a slope of 1; RTRL, whose cost per weight grows with the "
-    "weights, has 2. The line is midway.",
-    holds_if="the interval of the slope lies below 1.5",
+    "weights, has 2. Counting has no noise, but small nets have overheads, so the slope is that of "
+    "the nets of 32 cells or more, and the line is 1.1: from the smallest to the largest of these, "
+    "whose weights differ by a factor of 60 or so, the cost of a weight grows by half at most.",
+    holds_if="the interval of the slope lies below 1.1",
     fails_if="it lies above",
 )
 def cost(run: Run) -> Finding:
     """Count what a step computes."""
     sizes = run.pick(test=(4, 8, 16), default=(4, 8, 16, 32, 64, 128, 256))
     counts = [work(n, n) for n in sizes]
-    fitted = slope([math.log(w) for w, _ in counts], [math.log(c) for _, c in counts])
+    large = counts[-run.pick(test=3, default=4) :]
+    fitted = slope([math.log(w) for w, _ in large], [math.log(c) for _, c in large])
     each = [c / w for w, c in counts]
     return Finding(
-        judge(fitted, below=1.5, paper_regime=True),
+        judge(fitted, below=1.1, paper_regime=True),
         ours=f"slope {fitted}; {each[0]:.1f} to {each[-1]:.1f} numbers a weight",
         ran=f"Nets of {sizes[0]} to {sizes[-1]} cells, one step with a target.",
         measured=f"Slope {fitted}. With {counts[0][0]:,} weights {each[0]:.1f} numbers are "

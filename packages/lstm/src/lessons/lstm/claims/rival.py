@@ -21,14 +21,13 @@ class Conventional:
     Args:
         inputs, units, outputs: I, H, K.
         rate: of each net, (S,).
-        generator: of the first weights, uniform in ± ``init``.
-        shortcut: whether the outputs see the inputs, too (task 2a).
+        generator: of the first weights, uniform in ± ``init``, a number or one for each net.
         elman: whether errors go back one step only.
     """
 
     def __init__(
         self, inputs: int, units: int, outputs: int, rate: Tensor, generator: torch.Generator,
-        init: float = 0.2, shortcut: bool = False, elman: bool = False, bias: bool = True,
+        init: float | Tensor = 0.2, elman: bool = False,
     ) -> None:  # fmt: skip
         seeds = len(rate)
 
@@ -36,10 +35,8 @@ class Conventional:
             return ((2 * torch.rand(*shape, seeds, generator=generator) - 1) * init).numpy()
 
         self.inside, self.outside = drawn(units, units), drawn(inputs, units)
-        self.out, self.bias = drawn(outputs, units), drawn(units) * bias
-        self.bias_out, self.direct = drawn(outputs) * bias, drawn(inputs, outputs) * shortcut
-        self.rate, self.shortcut, self.elman = rate.numpy(), shortcut, elman
-        self.has_bias = bias
+        self.out, self.bias, self.bias_out = drawn(outputs, units), drawn(units), drawn(outputs)
+        self.rate, self.elman = rate.numpy(), elman
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the units (T + 1, H, S), from zeros on, and the outputs (T, K, S)."""
@@ -52,8 +49,6 @@ class Conventional:
             y[t + 1] += 1
             y[t + 1] /= 2
         net = np.einsum("kns,tns->tks", self.out, y[1:]) + self.bias_out
-        if self.shortcut:
-            net = net + self.direct[x, :, nets].transpose(0, 2, 1)
         return y, (1 + np.tanh(net / 2)) / 2
 
     def learn(self, x: np.ndarray, due: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -80,11 +75,8 @@ class Conventional:
         self.out += rate * np.einsum("tks,tns->kns", error, y[1:])
         place: Any = (x, slice(None), nets)
         np.add.at(self.outside, place, (rate * delta).transpose(0, 2, 1))
-        if self.has_bias:
-            self.bias += rate * delta.sum(0)
-            self.bias_out += rate * error.sum(0)
-        if self.shortcut:
-            np.add.at(self.direct, place, (rate * error).transpose(0, 2, 1))
+        self.bias += rate * delta.sum(0)
+        self.bias_out += rate * error.sum(0)
         return shown
 
 
