@@ -67,6 +67,11 @@ def test_layers_are_told_by_lags():
     assert min(explained) > 0.95
     (three,) = inside.layers_of(XOR, 3, 4000, 0)
     assert three[2] < 0.05, "no unit stands for three steps back"
+    trembling = torch.zeros(1, 4, 7)
+    trembling[:, :3, [0, 1, 2, 4, 5, 6]] = XOR
+    trembling[:, 1:3, 6] -= 60  # both hidden units are off; unit 3 trembles with an input
+    trembling[:, 3, 4:] = torch.tensor([0.04, 0.0, 0.0])
+    assert inside.layers_of(trembling, 1, 4000, 0) == [[0.0]]
 
 
 def test_thresholds_and_planes():
@@ -91,15 +96,42 @@ def test_kinds_of_storage():
     none = torch.stack([(bit != other).float(), other], 1)
     almost = one.clone()
     almost[1000, 1] = 0.2 + 0.6 * (1 - bit[1000])  # a single exception
-    names = [memory.kind_of(y, bit)["kind"] for y in (one, several, none, almost)]
-    assert names == [memory.KINDS[0], memory.KINDS[1], memory.KINDS[3], memory.KINDS[2]]
+    angle = t * 0.7
+    cycles = torch.stack([0.2 * bit + 0.4 * angle.sin(), 0.4 * angle.cos()], 1)  # swings, two ways
+    kinds = [memory.kind_of(y, bit) for y in (one, several, none, almost, cycles)]
+    names = [kind["kind"] for kind in kinds]
+    assert names == [memory.KINDS[k] for k in (0, 1, 3, 1, 3)]
+    assert [kind["plane"] for kind in kinds] == ["yes", "yes", "no", "no", "no"]
+    assert memory.kind_of(none, bit, 0.9)["kind"] == memory.KINDS[2], (
+        "a net that errs stores nothing"
+    )
+    bits = bit.numpy()
+    assert memory.explained(one.double().numpy(), bits) == pytest.approx(1)
+    assert memory.explained(none.double().numpy(), bits) < 0.05
+
+
+def test_what_the_bit_explains_is_that_of_the_best_projection():
+    dice = np.random.default_rng(0)
+    bit = (dice.random(400) < 0.5).astype(float)
+    y = dice.random((400, 3)) + bit[:, None] * [0.3, 0.1, 0.0]
+    best = memory.explained(y, bit)
+
+    def of(direction):
+        v = y @ direction
+        between = sum((bit == b).mean() * (v[bit == b].mean() - v.mean()) ** 2 for b in (0, 1))
+        return between / v.var()
+
+    shares = [of(dice.normal(size=3)) for _ in range(2000)]
+    assert best >= max(shares)
+    assert max(shares) > 0.98 * best
 
 
 def test_states_are_looked_at_where_no_cue_was(run):
-    y, bits, quiet = memory.states(run, torch.zeros(2, 2, 5))
+    y, bits, quiet, right = memory.states(run, torch.zeros(2, 2, 5))
     x, _ = Nonmatch(2, torch.Generator().manual_seed(run.seed + 6)).draw(len(y) + 50)
     assert torch.equal(bits, Nonmatch.stored(x, torch.zeros(2))[50:])
     assert len(quiet) == len(y) == len(bits)
+    assert 0.3 < right[0] < 0.7
     for s in range(2):
         for t in range(len(y)):
             last = x[t + 51 - memory.QUIET : t + 51, s, 1]
@@ -161,13 +193,46 @@ def test_learned_is_after_the_last_error_and_not_a_lucky_block():
     wrong[[3, 8, 33], 0] = True  # a clean block, an error in the fourth, and then none
     wrong[::5, 1] = True  # never ten without an error
     wrong[[14, 119], 2] = True  # it has settled before the last
-    watch, weights = learning.Watch(size, torch.zeros(4, 1, 1)), torch.zeros(4, 1, 1)
+    weights = torch.zeros(4, 1, 1)
+    watch = learning.Watch(size, weights, lambda some: [0] * len(some))
     for number in range(steps // size):
         watch.see(wrong[number * size : (number + 1) * size], weights + number)
     assert watch.learned.tolist() == [34, -1, 15, 0]
     # Weights after the block in which it settled: five blocks' steps without an error.
     assert watch.kept.flatten().tolist() == [8.0, 0.0, 6.0, 4.0]
     assert watch.settled.tolist() == [True, False, True, True]
+
+
+def test_who_fails_an_examination_learns_on():
+    size, exams = 10, []
+
+    def errs(weights):  # weights are the number of the block; the first examination is failed
+        exams.append(weights.flatten().tolist())
+        return [int(block < 5) for block in exams[-1]]
+
+    watch, weights = learning.Watch(size, torch.zeros(2, 1, 1), errs), torch.zeros(2, 1, 1)
+    wrong = torch.zeros(size, 2, dtype=torch.bool)
+    for number in range(12):
+        late = wrong.clone()
+        late[0, 1] = number == 2
+        watch.see(late, weights + number)
+    # The second net's last error is in the third block: it is examined once, and passes.
+    assert exams == [[4.0], [7.0], [9.0]]
+    assert watch.settled.tolist() == [True, True]
+    assert watch.learned.tolist() == [50, 21], "an error in an examination is an error"
+    assert watch.kept.flatten().tolist() == [9.0, 7.0]
+
+
+def test_examinations_are_on_streams_of_their_own(run, monkeypatch):
+    seen = []
+    known = learning.after
+    monkeypatch.setattr(learning, "after", lambda *given: seen.append(given[3:]) or known(*given))
+    monkeypatch.setattr(learning, "block", lambda run: 10)
+    monkeypatch.setattr(learning, "SETTLED", 1)
+    learning.learn(run, "recognition", 2, [0.0], "rtrl", 0, 8, 400)
+    assert len(seen) > 1
+    assert len({seed for seed, *_ in seen}) == len(seen)
+    assert [blocks for _, *blocks in seen] == [[learning.EXAM]] * (len(seen) - 1) + [[]]
 
 
 def test_learning_stops_at_nets_that_have_learned(run):
@@ -189,7 +254,7 @@ def test_the_full_run_tunes_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(learning, "length", lambda run, task: 1000)
     monkeypatch.setattr(turing_machine, "length", lambda run: 1000)
     monkeypatch.setattr(turing_machine, "LONGER", 1)
-    monkeypatch.setattr(learning, "after", lambda run, task, weights, seed: [0] * len(weights))
+    monkeypatch.setattr(learning, "after", lambda run, task, weights, *_: [0] * len(weights))
     found = learning.lesson(run, "recognition", 2, nets=4)
     assert list(found["tuning"]) == [str(rate) for rate in rates.RATES]
     assert len(found["weights"]) == 4
@@ -197,7 +262,7 @@ def test_the_full_run_tunes_and_goes_on(tmp_path, monkeypatch):
     assert "wrong" not in turing_machine.taught(run, 10)
     found = turing_machine.taught(run, 15)
     assert found["rate"] in turing_machine.GRID
-    assert len(found["wrong"]) == 20
+    assert len(found["wrong"]) == 40
     assert found["letters"] % 2 == 0
     for at in (oscillation.at_best, oscillation.at_any):
         share, record = at(
@@ -227,11 +292,28 @@ def test_who_learns_one_way_only_counts_in_the_shares():
     assert judged.verdict == NOT_SEEN
 
 
+def test_both_ways_get_the_rate_at_which_most_learn_both_ways():
+    eight, none = [1000] * 8, [None] * 8
+    times = {
+        "online": {0.5: none, 1.0: eight, 2.0: eight, 4.0: eight, 8.0: eight},
+        "summed": {0.5: eight, 1.0: eight, 2.0: eight, 4.0: [None, *eight[1:]], 16.0: eight},
+    }
+    rate, both = online.shared(times)
+    assert rate == 1.0
+    assert both == {0.5: 0, 1.0: 8, 2.0: 8, 4.0: 7}
+    never = dict.fromkeys(rates.RATES, none)
+    assert online.shared({"online": never, "summed": never})[0] == 2.0, "nobody can: the middle"
+
+
 def test_always_and_least():
     always, least = turing_machine.always, turing_machine.least
-    assert always(proportion(20, 20), [3, 20, 20]).verdict == HOLDS
-    assert always(proportion(19, 20), [3, 18, 19]).verdict == UNDECIDED  # it still rises
-    assert always(proportion(19, 20), [3, 19, 19]).verdict == NOT_SEEN
+    assert always(proportion(40, 40), [3, 20, 40]).verdict == HOLDS
+    assert always(proportion(38, 40), [3, 38, 38]).verdict == HOLDS
+    assert always(proportion(37, 40), [3, 37, 37]).verdict == UNDECIDED  # the line is within
+    assert always(proportion(20, 40), [3, 18, 20]).verdict == UNDECIDED  # it still rises
+    assert always(proportion(20, 40), [3, 20, 20]).verdict == NOT_SEEN
+    assert always(proportion(0, 40), [0, 0, 0]).verdict == UNDECIDED  # too short for any
+    assert always(proportion(4, 8), [1, 4, 4]).verdict == UNDECIDED  # four left: no curve
     assert least((6, 20), (0, 40)).verdict == HOLDS
     assert least((1, 20), (0, 40)).verdict == UNDECIDED
     assert least((0, 20), (0, 40)).verdict == UNDECIDED
@@ -265,6 +347,9 @@ def test_long_tapes_are_judged_when_actions_are_due(monkeypatch):
     assert wrong[0] == wrong[1] > busy > 100
     monkeypatch.setattr(turing_machine, "frozen_net", lambda weights: Controller())
     assert turing_machine.on_long_tapes(silent, 20, 0) == [0, 0]
+    monkeypatch.undo()
+    monkeypatch.setattr(turing_machine, "PIECE", 37)
+    assert turing_machine.on_long_tapes(silent, 20, 0) == wrong
 
 
 def test_what_is_held_is_counted_in_lists():
@@ -310,6 +395,15 @@ def test_gradients_at_rest_are_those_of_the_formula():
         parts = [(0 - low) * low * (1 - low), (1 - high) * high * (1 - high)]
         want = math.hypot(parts[0] / 2, sum(parts) / 2)
         assert forced[s].item() == pytest.approx(want, abs=1e-12)
+
+
+def test_a_gradient_at_rest_knows_a_pattern_by_its_mean_only():
+    weights = torch.tensor([[[0.3, 0.2]], [[-0.4, 0.1]], [[-9.0, 4.5]]], dtype=torch.float64)
+    y = torch.full((3, 1), 0.3, dtype=torch.float64)
+    without, forced = settled.told_of_pattern(weights, y, "01")
+    assert max(without[:2]) < 1e-9, "at rest"
+    assert without[2] > 0.1, "this net swings by itself"
+    assert min(forced) > 0.1
 
 
 def test_a_settled_start_does_not_move():

@@ -122,13 +122,13 @@ def recognition(run: Run) -> Finding:
     quotes=QUOTE,
     asks=f"Delayed nonmatch to sample, six units, cue .3, delay 2 (all three ours): {LASTS} Seen "
     "before, without the long gaps: pilots, 8 of 10 nets learned in 150,000 steps; the referee's "
-    "5 of 12 in 100,000. The full run takes 60 nets and 400,000 steps.",
+    "5 of 12 in 100,000. The full run takes 100 nets and 400,000 steps.",
     holds_if="the exact interval of the share lies above one half",
     fails_if="it lies below: not seen, as size and details of the task are not printed",
 )
 def nonmatch(run: Run) -> Finding:
     """Judge the share of nets that tell nonmatches."""
-    return finding(run, lasting(run, "nonmatch", 6, 60), printed=False, between=NONMATCH)
+    return finding(run, lasting(run, "nonmatch", 6, 100), printed=False, between=NONMATCH)
 
 
 @claim(

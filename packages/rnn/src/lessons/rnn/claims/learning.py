@@ -2,10 +2,12 @@
 
 A net has learned when at the end of some block its last 1,000 steps were without an error (an
 output on the wrong side of one half), and when its weights of then, frozen, make none in ten fresh
-blocks. It has learned *at* the last error before. After 5,000 steps without an error it learns no
-more. Many nets learn side by side, each on its own stream.
+blocks. It has learned *at* the last error before. After 5,000 steps without an error a frozen copy
+is examined over a hundred blocks: who makes no error there learns no more, who makes one learns on.
+Many nets learn side by side, each on its own stream.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,7 +29,12 @@ METHODS: dict[str, Any] = {
     "elman": (TruncatedBPTT, {"horizon": 2}),  # the copy of the past is one more input
 }
 EVERY = 20
-SETTLED = 5  # blocks without an error
+SETTLED = 5  # blocks without an error, after which a net is examined
+EXAM, LAST = 100, 10  # blocks of an examination that ends learning, and of the last one
+STOPS = (
+    "A net stops learning when it made no error in 5,000 steps and, frozen, none in 100 blocks of "
+    "1,000; what then judges it are other blocks, ten."
+)
 WARM = 50  # steps that no frozen net is judged by: its first outputs are arbitrary
 UNTUNED = {"nonmatch": 1.0}  # the one rate of a default run; of all other tasks it is 2
 
@@ -57,15 +64,17 @@ class Watch:
 
     Args:
         size: steps of a block. weights: (S, N, Z), to begin with.
+        errs: how many errors frozen nets with some weights make in an examination.
 
     Attributes:
-        stretch: (S,), steps since the last error. settled: (S,), who learns no more.
+        stretch: (S,), steps since the last error, be it in learning or in an examination.
+        settled: (S,), who has passed an examination, and learns no more.
         learned: (S,), the step of the last error before a net was without one; −1: never.
         kept: (S, N, Z), the weights of then.
     """
 
-    def __init__(self, size: int, weights: Tensor) -> None:
-        self.size, self.now, self.kept = size, 0, weights.clone()
+    def __init__(self, size: int, weights: Tensor, errs: Callable[[Tensor], list[int]]) -> None:
+        self.size, self.now, self.kept, self.errs = size, 0, weights.clone(), errs
         self.stretch = torch.zeros(len(weights), dtype=torch.long)
         self.learned = torch.full_like(self.stretch, -1)
         self.settled = torch.zeros(len(weights), dtype=torch.bool)
@@ -79,7 +88,11 @@ class Watch:
         clean = (self.stretch >= self.size) & ~self.settled
         self.learned = torch.where(clean, self.now - self.stretch, self.learned)
         self.kept = torch.where(clean[:, None, None], weights, self.kept)
-        self.settled |= self.stretch >= SETTLED * self.size
+        due = ((self.stretch >= SETTLED * self.size) & ~self.settled).nonzero()[:, 0]
+        if len(due):
+            passed = torch.tensor(self.errs(weights[due])) == 0
+            self.settled[due[passed]] = True
+            self.stretch[due[~passed]] = 0
 
 
 def learn(
@@ -99,7 +112,12 @@ def learn(
     rate = torch.tensor(rates).repeat_interleave(nets)
     generator = torch.Generator().manual_seed(2 * seed + 1)
     net = kind(units, stream.n_inputs, rate, forcing, every, generator=generator, **options)
-    trained, watch, curve = list(range(stream.n_outputs)), Watch(size, net.weight), []
+    exams = iter(range(2 * seed + 2 * 10**6, 2 * seed + 3 * 10**6))  # each on its own streams
+
+    def errs(weights: Tensor) -> list[int]:
+        return after(run, task, weights, next(exams), EXAM)
+
+    trained, watch, curve = list(range(stream.n_outputs)), Watch(size, net.weight, errs), []
     for _ in run.track(range(steps // size), f"{task}, {units} units, {method}"):
         x, d = stream.draw(size)
         if method == "summed":
@@ -144,11 +162,12 @@ def frozen_net(weights: Tensor, bias: bool = True) -> FullyRecurrent:
     return net
 
 
-def after(run: Run, task: str, weights: Tensor, seed: int) -> list[int]:
-    """Return how many steps of ten fresh blocks frozen nets get wrong."""
-    stream, net = stream_of(task, len(weights), seed), frozen_net(weights)
-    x, d = stream.draw(WARM + 10 * block(run))
-    return errors(net.run(x)[WARM:], d[WARM:]).sum(0).tolist()
+def after(run: Run, task: str, weights: Tensor, seed: int, blocks: int = LAST) -> list[int]:
+    """Return how many steps of fresh blocks, taken side by side, frozen nets get wrong."""
+    net = frozen_net(weights.repeat_interleave(blocks, 0))
+    x, d = stream_of(task, len(net.y), seed).draw(WARM + block(run))
+    wrong = errors(net.run(x)[WARM:], d[WARM:]).sum(0)
+    return wrong.view(len(weights), blocks).sum(1).tolist()
 
 
 def able(found: dict[str, Any]) -> list[int]:
@@ -170,29 +189,47 @@ def length(run: Run, task: str) -> int:
     return run.pick(test=80, default=40_000, full=60_000 if task == "recognition" else 100_000)
 
 
-def lesson(run: Run, task: str, units: int, method: str = "rtrl", nets: int = 30) -> dict[str, Any]:
-    """Return how nets learn a task at their best rate: the trial that most claims judge.
+def tuned(
+    run: Run, task: str, units: int, method: str = "rtrl"
+) -> tuple[float, dict[float, list[int | None]]]:
+    """Return a contender's rate, and when each of eight nets apart had learned, by rate.
 
-    The rate is that of eight nets apart, taught for as long. ``nets`` are a full run's.
+    They are taught for as long as those that are judged. None: never, or not when frozen.
     """
-    steps = length(run, task)
+    steps, times = length(run, task), {}
 
     def count(rates: list[float]) -> list[int]:
         found = run.trial(
             learn, task=task, units=units, rates=rates, method=method, seed=run.seed + 10_000,
             nets=8, steps=steps,
         )  # fmt: skip
+        good = set(able(found))
+        for k, rate in enumerate(rates):
+            times[rate] = [found["learned"][i] if i in good else None
+                           for i in range(8 * k, 8 * k + 8)]  # fmt: skip
         return by_rate(found, rates)
 
-    if run.scale in ("full", "paper"):
-        rate, counts = tune(count, RATES)
-    else:
-        rate, counts = UNTUNED.get(task, 2.0), {}
+    return tune(count, RATES)[0], times
+
+
+def lesson(
+    run: Run, task: str, units: int, method: str = "rtrl", nets: int = 30,
+    rate: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return how nets learn a task at a rate, by default their best: what most claims judge.
+
+    ``nets`` are a full run's.
+    """
+    steps, times = length(run, task), {}
+    if rate is None and run.scale in ("full", "paper"):
+        rate, times = tuned(run, task, units, method)
+    rate = UNTUNED.get(task, 2.0) if rate is None else rate
     found = run.trial(
         learn, task=task, units=units, rates=[rate], method=method, seed=run.seed,
         nets=run.pick(test=3, default=10, full=nets), steps=steps, keep=True,
     )  # fmt: skip
-    return found | {"rate": rate, "steps": steps, "tuning": {str(r): n for r, n in counts.items()}}
+    counts = {str(r): sum(time is not None for time in each) for r, each in times.items()}
+    return found | {"rate": rate, "steps": steps, "tuning": counts}
 
 
 def at_every_rate(run: Run, task: str, units: int) -> dict[str, Any]:

@@ -187,7 +187,8 @@ def in_pieces(x: Tensor, d: Tensor, length: int, epochs: bool, seed: int) -> Ten
     asks="One stream (the XOR of C1a, delay 2, three units), given in pieces of 1, 7, 100 and "
     "1,000 steps, with nothing told at their ends: are the weights the same? Beside it exact "
     "back-propagation with an epoch for each piece, the net starting anew, which has to say where "
-    "an interval begins and ends. That nets learn so is C1a's.",
+    "an interval begins and ends. The first is exact, and a property of the loop: the same steps "
+    "in the same order. That nets learn so is C1a's.",
     holds_if="online weights are the same to the last bit for all pieces, those of epochs are not",
     fails_if="online weights depend on the pieces",
 )

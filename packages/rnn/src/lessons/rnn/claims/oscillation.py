@@ -178,12 +178,14 @@ def unforced(run: Run, task: str) -> tuple[Interval, dict[str, Any]]:
     "forcing: the share of nets that go on by themselves for 1,000 steps. Seen before, 10 nets "
     "each: pilots, all for 01 and 0011; the referee's, sinusoid 0, 5 and 10 at rates .5, 2 and 8.",
     holds_if="in each of the three tasks the exact interval of the share lies above one half",
-    fails_if="in one of them it lies below",
+    fails_if="in one of them it lies below: refuted in the first two, not seen for the sinusoid, "
+    "whose swing is ours, as is what counts as one",
 )
 def with_forcing(run: Run) -> Finding:
     """Judge the shares of nets that oscillate after forcing."""
     found = {task: forced(run, task) for task in UNITS}
-    judged = every([judge(share, above=0.5, paper_regime=True) for share, _ in found.values()])
+    judged = every([judge(share, above=0.5, paper_regime=task != "sinusoid")
+                    for task, (share, _) in found.items()])  # fmt: skip
     nets = found["01"][0].n
     able = ", ".join(str(record["able"]) for _, record in found.values())
     rates = ", ".join(f"{record['rate']:g}" for _, record in found.values())
@@ -194,6 +196,7 @@ def with_forcing(run: Run) -> Finding:
         f"{rates}, by eight nets apart.",
         measured=f"Of {nets} nets go on by themselves: {able} (01, 0011, sinusoid).",
         numbers={task: record for task, (_, record) in found.items()},
+        between="The sinusoid's swing, and from where on it counts as learned, are not printed.",
         would_decide="More nets than a full run's 30." if judged.verdict == UNDECIDED else "",
     )
 

@@ -15,7 +15,7 @@ def ours(run: Run, task: str) -> dict[str, Any]:
     """Return how nets learn a task by the carried gradient."""
     if task == "xor 4":
         return xor(run, 4)
-    return lesson(run, task, UNITS[task], nets=60 if task == "nonmatch" else 30)
+    return lesson(run, task, UNITS[task], nets=100 if task == "nonmatch" else 30)
 
 
 UNITS = {"xor 4": 5, "recognition": 2, "nonmatch": 6}
@@ -27,7 +27,8 @@ UNITS = {"xor 4": 5, "recognition": 2, "nonmatch": 6}
     asks="Nets of C1a, C2a and C2b (delay 4, recognition, nonmatch), taught by errors that go back "
     "over the last 8 steps, or over 2, as Elman's do: the share that learns within 100,000 steps. "
     "Each at the carried gradient's best rate, half and twice of it; the best of the three is "
-    "told, 30 nets each. Whether such nets last over gaps is not asked.",
+    "told, 30 nets each, chosen and told by the same nets: flattered. Whether such nets last over "
+    "gaps is not asked.",
     full_only=True,
 )
 def rivals(run: Run) -> Finding:

@@ -21,12 +21,14 @@ from ..lab.statistics import (
 )
 from ..turing import Parentheses, matched, moves, turned
 from .inside import among
-from .learning import able, by_rate, frozen_net, learn, median_of, told
+from .learning import STOPS, able, by_rate, frozen_net, learn, median_of, told
 from .rates import tune
 
 SIZES = (10, 11, 12, 15)
 LARGEST = SIZES[-1]
 GRID = [0.5, 1.0, 2.0]
+ALWAYS, LEFT = 0.8, 5  # the share that "always" is held against; nets from which a curve is flat
+PIECE = 10_000  # steps
 LONGER = 10  # times the longest tape of training
 BETWEEN = (
     "The paper's machine, its tapes, the delay of its actions, rate and length of training are not "
@@ -36,7 +38,7 @@ BETWEEN = (
 
 def length(run: Run) -> int:
     """Return for how many steps the controller is taught."""
-    return run.pick(test=80, default=60_000, full=500_000)
+    return run.pick(test=80, default=60_000, full=1_000_000)
 
 
 def mimic(
@@ -66,9 +68,13 @@ def on_long_tapes(weights: Tensor, letters: int, seed: int) -> list[int]:
         symbols, actions = ([*a, *b] for a, b in zip(moves("()(())"), moves(tape)))
         # What is due at the end is waited for, while the next tape begins.
         x = F.one_hot(torch.tensor([*symbols, *[0] * (delay - 1)]), 5).float()[:, None]
-        y = frozen_net(weights).run(x)[delay - 1 :, :, :4]
-        new = len(moves(tape)[0])
-        wrong += ((y[-new:] > 0.5) != (torch.tensor(actions[-new:])[:, None] > 0)).any(2).sum(0)
+        net, due = frozen_net(weights), torch.tensor(actions)[:, None] > 0
+        first = len(actions) - len(moves(tape)[0])  # where the ordinary tape ends
+        for start in range(0, len(x), PIECE):  # all at once are hundreds of megabytes
+            y = net.run(x[start : start + PIECE])[..., :4] > 0.5
+            rows = torch.arange(start, start + len(y)) - (delay - 1)
+            there = rows >= first
+            wrong += (y[there] != due[rows[there]]).any(2).sum(0)
     return wrong.tolist()
 
 
@@ -84,8 +90,8 @@ def taught(run: Run, units: int) -> dict[str, Any]:
 
     rate, counts = tune(count, GRID) if run.scale in ("full", "paper") else (1.0, {})
     found = run.trial(
-        mimic, units=units, rates=[rate], seed=run.seed, nets=run.pick(test=2, default=5, full=20),
-        steps=steps, long=units == LARGEST,
+        mimic, units=units, rates=[rate], seed=run.seed, steps=steps, long=units == LARGEST,
+        nets=run.pick(test=2, default=5, full=40 if units == LARGEST else 20),
     )  # fmt: skip
     return found | {"rate": rate, "tuning": {str(r): n for r, n in counts.items()}}
 
@@ -128,12 +134,16 @@ def numbers_of(run: Run, sizes) -> dict[str, Any]:
 
 
 def always(count: Interval, by: list[int]) -> Judgement:
-    """Judge "always": all nets learn; or not, and the curve has been flat for half the steps."""
-    judged = judge(count, above=0.8, paper_regime=False)
-    if judged.verdict == HOLDS and count.mean == 1:
-        return judged
-    flat = by[1] == by[2] and count.high < 1
-    return Judgement(NOT_SEEN if flat else UNDECIDED, count, "above", 0.8)
+    """Judge "always" by its line; below it only where the curve has been flat for half the steps.
+
+    Flat: nets had learned by half, none did later, and enough were left that might have.
+    """
+    judged = judge(count, above=ALWAYS, paper_regime=False)
+    left = count.n - by[1]
+    flat = 0 < by[1] == by[2] and left >= LEFT
+    return (
+        judged if judged.verdict == HOLDS or flat else Judgement(UNDECIDED, count, "above", ALWAYS)
+    )
 
 
 def least(twelve: tuple[int, int], fewer: tuple[int, int]) -> Judgement:
@@ -168,11 +178,15 @@ SEEN = (
     "Nets of 15 units always learn the Turing machine's controller.",
     draw_machine,
     quotes="Networks with 15 units always learned the task.",
-    asks=f"{MACHINE} 20 nets of 15 units, no forcing, 500,000 steps. Learned: 1,000 steps in a row "
-    f"without an error, and, frozen, 10,000 more. {SEEN}",
-    holds_if="all 20 nets learn: the exact interval of the share lies above four fifths",
-    fails_if="some do not, and none has learned in the last half of the steps: not seen; as long "
-    "as the curve rises the verdict is undecided",
+    asks=f"{MACHINE} 40 nets of 15 units, no forcing, 1,000,000 steps. Learned: 1,000 steps in a "
+    f"row without an error, and, frozen, none in 10,000 more. {STOPS} How many nets the paper's "
+    "“always” is of it does not say, and no number of ours proves it: the line, four in five, is "
+    f"ours. {SEEN} The referee's, seed 777, 8 nets, rate 1, 55,000 steps: five had a clean block, "
+    "but frozen one of these made no error.",
+    holds_if="the exact interval of the share that learns lies above four fifths (38 of 40)",
+    fails_if="it lies below, nets learned in the first half of the steps and none in the last, and "
+    "five or more were left to: not seen. As long as the curve rises, or where none learned at "
+    "all, the verdict is undecided",
     full_only=True,
 )
 def fifteen(run: Run) -> Finding:
@@ -191,7 +205,7 @@ def fifteen(run: Run) -> Finding:
         f"{100 * row['wrong in the last block']:.2f}%.",
         numbers=numbers,
         between=BETWEEN,
-        would_decide="More steps: the curve still rises." if judged.verdict == UNDECIDED else "",
+        would_decide="More steps, or more nets." if judged.verdict == UNDECIDED else "",
     )
 
 
@@ -200,9 +214,9 @@ def fifteen(run: Run) -> Finding:
     "§3.4",
     "The smallest net that learns it has 12 units.",
     quotes="The minimum-size network to learn the task had 12 units.",
-    asks="20 nets each of 10, 11 and 12 units, as in C5a, each size at its own rate. The paper "
-    "reports the smallest of its nets, on a machine that it does not print: so one smaller net "
-    "that learns does not refute it. Seen before: nothing of these sizes.",
+    asks="20 nets each of 10, 11 and 12 units, taught as in C5a, each size at its own rate. The "
+    "paper reports the smallest of its nets, on a machine that it does not print: so one smaller "
+    "net that learns does not refute it. Seen before: nothing of these sizes.",
     holds_if="none of the 40 smaller nets learns, and the exact interval of the share at 12 lies "
     "above that of theirs (six of 20 are enough)",
     fails_if="the exact interval of the share of the smaller nets that learn lies above one in "
