@@ -94,6 +94,23 @@ def test_all_ways_over_time_agree_with_the_readable_one(reset, gates):
 
 
 @pytest.mark.parametrize("reset", ["before", "after"])
+@pytest.mark.parametrize("power", [1, 3])
+def test_a_gradient_to_be_differentiated_counts_each_path_once(reset, power):
+    """The first state comes from inputs and weights; of a plain sum what comes back is constant."""
+    torch.manual_seed(4)
+    made = [torch.randn(*shape, dtype=torch.float64).requires_grad_()
+            for shape in ((4, 2, 9), (9, 3))]  # fmt: skip
+    found = []
+    for path in (unroll, unroll_reference):
+        x, weight = made
+        y = path(x, (x[0] @ weight).tanh(), weight, x[0, :, :3], reset)
+        first = torch.autograd.grad((y**power).sum(), made, create_graph=True)
+        second = torch.autograd.grad(sum(v.square().sum() for v in first), made)
+        found.append([*first, *second])
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("reset", ["before", "after"])
 def test_gradients_are_differences(reset):
     values = [drawn(3, 2, 6), drawn(2, 2, seed=2), drawn(6, 2, seed=3)]
     values += [drawn(2, 2, seed=4)] if reset == "after" else [None]

@@ -93,6 +93,25 @@ def test_the_fast_path_is_the_readable_one(c):
         assert torch.autograd.gradgradcheck(fast, little, fast_mode=True)
 
 
+@pytest.mark.parametrize("truncate", [True, False])
+def test_a_gradient_to_be_differentiated_counts_each_path_once(truncate):
+    """The first state comes from the weights and the inputs, as after an earlier piece of text."""
+    c, found = Config(3, 2, truncate=truncate), []
+    generator = seeded()
+    net, weight = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in ((4, 1, 2, c.gates + c.cells), (1, c.gates + c.cells, c.sources))
+    )
+    for path in (carousel, carousel_reference):
+        s = net[0, ..., : c.cells].tanh() * weight.mean()
+        y, s, _ = path(net, weight, net[0, ..., : c.sources].sigmoid(), s, c)
+        given = (net, weight)
+        first = torch.autograd.grad((y**3).sum() + (s**3).sum(), given, create_graph=True)
+        second = torch.autograd.grad(sum(v.square().sum() for v in first), given)
+        found.append([*first, *second])
+    torch.testing.assert_close(*found)
+
+
 @pytest.mark.parametrize("c", WIRINGS)
 def test_nets_side_by_side_are_nets_alone(c):
     both = LSTM1997(c, seeds=2, generator=seeded(), dtype=torch.float64)

@@ -116,6 +116,22 @@ def test_dropout_between_layers_drops_as_torchs_does():
     assert torch.equal(one(x)[0], one(x)[0]), "there is nothing behind the last layer"
 
 
+@pytest.mark.parametrize("every", [None, 2])
+def test_a_gradient_to_be_differentiated_counts_each_path_once(every):
+    """The first state comes from the inputs and the weights, as after an earlier piece of text."""
+    torch.manual_seed(3)
+    made = [torch.randn(*shape, dtype=torch.float64).requires_grad_()
+            for shape in ((4, 2, 3), (5, 3), (5, 5), (5,))]  # fmt: skip
+    found = []
+    for path in (lambda *v: recurrence(*v, every=every), recurrence_reference):
+        x, w_ih, w_hh, b = made
+        y = path(x, x[0] @ w_ih.T @ w_hh, w_ih, w_hh, b, b)
+        first = torch.autograd.grad((y**3).sum(), made, create_graph=True)
+        second = torch.autograd.grad(sum(v.square().sum() for v in first), made)
+        found.append([*first, *second])
+    torch.testing.assert_close(*found)
+
+
 @pytest.mark.parametrize("kind", ["tanh", "relu", "logistic"])
 @pytest.mark.parametrize("every", [None, 2])
 def test_the_fast_path_is_the_readable_one(kind, every):

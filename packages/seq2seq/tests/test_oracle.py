@@ -176,6 +176,20 @@ def test_the_softmax_in_chunks(chunk, bias):
         torch.testing.assert_close(x, y)
 
 
+def test_the_gradient_of_the_softmax_in_chunks_is_no_constant():
+    generator = torch.Generator().manual_seed(0)
+    leaves = [torch.randn(s, generator=generator).double().requires_grad_()
+              for s in ((7, 4), (11, 4), (11,))]  # fmt: skip
+    right, found = torch.randint(11, (7,), generator=generator), []
+    for loss in (
+        chunked_cross_entropy(*leaves, right, 22),
+        F.cross_entropy(F.linear(*leaves), right, reduction="sum"),
+    ):
+        slopes = torch.autograd.grad(loss, leaves, create_graph=True)
+        found.append(torch.autograd.grad(sum(v.square().sum() for v in slopes), leaves))
+    torch.testing.assert_close(*found)
+
+
 def _shard(rank, folder, results):
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     generator = torch.Generator().manual_seed(0)

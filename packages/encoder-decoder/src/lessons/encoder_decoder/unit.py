@@ -62,10 +62,10 @@ def unroll(
     """Return h_1 … h_T (T, B, H), by the fastest way that there is; arguments as `step`'s."""
     if len(x_TBG) and fast(x_TBG, h_BH, weight_GH, inside_BH):
         if gates == GATES and reset == "before":
-            return ScanBefore.apply(x_TBG, h_BH, weight_GH)
+            return ScanBefore.apply(x_TBG, h_BH, weight_GH, unroll_reference)
         if gates == GATES:
             inside = torch.zeros_like(h_BH) if inside_BH is None else inside_BH.expand_as(h_BH)
-            return ScanAfter.apply(x_TBG, h_BH, weight_GH, inside)
+            return ScanAfter.apply(x_TBG, h_BH, weight_GH, inside, after_reference)
         if not gates and inside_BH is None:  # Elman's net: torch's layer, with an input matrix of 1
             return _elman(x_TBG, h_BH, weight_GH)
     return unroll_reference(x_TBG, h_BH, weight_GH, inside_BH, reset, gates)
@@ -85,6 +85,11 @@ def unroll_reference(
         h_BH = step(x_BG, h_BH, weight_GH, inside_BH, reset, gates)
         states.append(h_BH)
     return torch.stack(states)
+
+
+def after_reference(x_TBG: Tensor, h_BH: Tensor, weight_GH: Tensor, inside_BH: Tensor) -> Tensor:
+    """Return `unroll_reference` with the reset gate after the product."""
+    return unroll_reference(x_TBG, h_BH, weight_GH, inside_BH, "after")
 
 
 def _elman(x_TBH: Tensor, h_BH: Tensor, weight_HH: Tensor) -> Tensor:

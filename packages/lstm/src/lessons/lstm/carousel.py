@@ -184,6 +184,8 @@ def blocked(x: Tensor, c: Config) -> Tensor:
 def again(needed, inputs, gradients, c: Config):
     """Return gradients that can be differentiated once more."""
     with torch.enable_grad():
+        # Views: what one input owes to another (a state to the weights) is not counted here.
+        inputs = [v.view_as(v) for v in inputs]
         wanted = [v for v, n in zip(inputs, needed) if n]
         y, s, seen = carousel_reference(*inputs, c)
         gates = seen[..., c.cells * c.cell_recurrence :] if c.gate_recurrence else None

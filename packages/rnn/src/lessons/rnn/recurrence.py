@@ -100,8 +100,10 @@ class Recurrence(torch.autograd.Function):
         weights = (w_ih, w_hh, b_ih, b_hh)
         if torch.is_grad_enabled():
             with torch.enable_grad():
-                given = [v for v, needed in zip((x, h, *weights), ctx.needs_input_grad) if needed]
-                outputs = recurrence_reference(x, h, *weights, ctx.kind)
+                # Views: what one input owes to another (a first state to x) is not counted here.
+                inputs = [v if v is None else v.view_as(v) for v in (x, h, *weights)]
+                given = [v for v, needed in zip(inputs, ctx.needs_input_grad) if needed]
+                outputs = recurrence_reference(*inputs, ctx.kind)
                 found = iter(torch.autograd.grad(outputs, given, gradients, create_graph=True))
             return *(next(found) if n else None for n in ctx.needs_input_grad[:6]), None, None
         whole = ctx.every == len(x) and bool(kept)

@@ -46,7 +46,8 @@ class LSTM(nn.Module):
         cell: "lstm", or "tanh": a standard recurrent net.
         backend: "auto" takes the fastest that fits: "torch" (its kernel, without peepholes), "scan"
             (the gradient written out), "readable" (step by step; what compiles, maps over cases or
-            differentiates forward or twice needs it).
+            differentiates forward goes this way, and what torch's kernel cannot differentiate twice
+            needs it).
         init: weights begin uniform in ± init; None: ± 1/√hidden_size, as torch's.
         generator: randomness of the first weights.
 
@@ -225,7 +226,15 @@ def readable(
     x_TBI: Tensor, state: State, weight_GI, weight_GH, bias_G, peephole_3H, word_TB1=None
 ) -> tuple[Tensor, State]:
     """Run one layer step by step: the specification of the others."""
-    x_TBG, found = project(x_TBI, weight_GI, bias_G, word_TB1), []
+    x_TBG = project(x_TBI, weight_GI, bias_G, word_TB1)
+    return steps(x_TBG, state, weight_GH, peephole_3H, word_TB1)
+
+
+def steps(
+    x_TBG: Tensor, state: State, weight_GH, peephole_3H, word_TB1=None
+) -> tuple[Tensor, State]:
+    """Run one layer from what its inputs give to the gates."""
+    found = []
     if len(state) == 1:
         (h_BH,) = state
         for t, x_BG in enumerate(x_TBG.unbind(0)):
@@ -260,8 +269,14 @@ def scan(
 ) -> tuple[Tensor, State]:
     """Run one layer with its gradient written out."""
     x_TBG = project(x_TBI, weight_GI, bias_G, word_TB1)
-    y_TBH, c_BH = LSTMScan.apply(x_TBG, *state, weight_GH, peephole_3H)
+    y_TBH, c_BH = LSTMScan.apply(x_TBG, *state, weight_GH, peephole_3H, scanned)
     return y_TBH, (y_TBH[-1], c_BH)
+
+
+def scanned(x_TBG: Tensor, h_BH: Tensor, c_BH: Tensor, weight_GH, peephole_3H):
+    """Return what `LSTMScan` returns, by `steps`."""
+    y_TBH, (_, last_BH) = steps(x_TBG, (h_BH, c_BH), weight_GH, peephole_3H)
+    return y_TBH, last_BH
 
 
 def by_kernel(

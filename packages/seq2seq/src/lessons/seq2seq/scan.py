@@ -7,6 +7,8 @@ torch's own kernel computes the same.
 Shapes: T steps, B batch, H units, G = 4H (i, f, g, o).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -27,12 +29,29 @@ def fast(*tensors: Tensor) -> bool:
     return plain and not torch.is_autocast_enabled(tensors[0].device.type)
 
 
+def again(reference: Callable, inputs: tuple, needed: tuple[bool, ...], gradients) -> tuple:
+    """Return the gradients of the readable way, which can be differentiated once more.
+
+    Marked as differentiable once they would be constants where the gradient that comes is one.
+    """
+    with torch.enable_grad():
+        # Views: what one input owes to another (a first state to x) is not counted here.
+        inputs = tuple(v if v is None else v.view_as(v) for v in inputs)
+        given = [v for v, wanted in zip(inputs, needed) if wanted]
+        outputs = reference(*inputs)
+        found = iter(
+            torch.autograd.grad(outputs, given, gradients, create_graph=True, allow_unused=True)
+        )
+    return tuple(next(found) if wanted else None for wanted in needed)
+
+
 class LSTMScan(torch.autograd.Function):
     """States of one layer (Graves 2013, eqs. 7–11)."""
 
     @staticmethod
-    def forward(ctx, x_TBG, h_BH, c_BH, weight_GH, peephole_3H):
-        """Return h_1 … h_T (T, B, H) and c_T (B, H)."""
+    def forward(ctx, x_TBG, h_BH, c_BH, weight_GH, peephole_3H, reference: Callable):
+        """Return h_1 … h_T (T, B, H) and c_T (B, H), as ``reference`` of the same tensors does."""
+        ctx.reference = reference
         t, b, g = x_TBG.shape
         n = g // 4
         gates = torch.empty_like(x_TBG)
@@ -56,16 +75,18 @@ class LSTMScan(torch.autograd.Function):
             torch.mul(o, bent[k], out=states[k])
             h = states[k]
         ctx.save_for_backward(
-            h_BH, c_BH, weight_GH, peephole_3H, gates, cells, bent, states
+            x_TBG, h_BH, c_BH, weight_GH, peephole_3H, gates, cells, bent, states
         )  # fmt: skip
         return states, c.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *gradients):
         """Return the gradients."""
+        inputs, (gates, cells, bent, states) = ctx.saved_tensors[:5], ctx.saved_tensors[5:]
+        if torch.is_grad_enabled():
+            return *again(ctx.reference, inputs, ctx.needs_input_grad[:5], gradients), None
         dstates, dlast = gradients
-        first_h, first_c, weight, peephole, gates, cells, bent, states = ctx.saved_tensors
+        _, first_h, first_c, weight, peephole = inputs
         t, _, n = states.shape
         dx = torch.empty_like(gates)
         carry_h, carry_c = torch.zeros_like(first_h), dlast.clone()
@@ -97,4 +118,4 @@ class LSTMScan(torch.autograd.Function):
             di, df, _, do = dx.split(n, -1)
             dpeephole = torch.stack([(di * past).sum((0, 1)), (df * past).sum((0, 1)),
                                      (do * cells).sum((0, 1))])  # fmt: skip
-        return dx, carry_h, carry_c, dweight, dpeephole
+        return dx, carry_h, carry_c, dweight, dpeephole, None

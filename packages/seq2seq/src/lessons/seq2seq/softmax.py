@@ -10,6 +10,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from .scan import again
+
 CHUNK = 1 << 22  # logits held at a time
 
 
@@ -41,14 +43,20 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             dweight.addmm_(logits.T, part)
             if dbias is not None:
                 dbias += logits.sum(0)
-        ctx.save_for_backward(dhidden, dweight, dbias)
+        ctx.save_for_backward(hidden_NH, weight_VH, bias_V, target_N, dhidden, dweight, dbias)
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, *gradients):
         """Return the gradients made by `forward`, scaled."""
-        scaled = [None if part is None else part * gradients[0] for part in ctx.saved_tensors]
+        *inputs, target_N = ctx.saved_tensors[:4]
+
+        def whole(*inputs: Tensor) -> Tensor:
+            return F.cross_entropy(F.linear(*inputs), target_N, reduction="sum")
+
+        if torch.is_grad_enabled():
+            return *again(whole, tuple(inputs), ctx.needs_input_grad[:3], gradients), None, None
+        scaled = [None if part is None else part * gradients[0] for part in ctx.saved_tensors[4:]]
         return *scaled, None, None
 
 
