@@ -1,5 +1,6 @@
 """The claims' written-out backpropagation is autograd's, through this package's own layers."""
 
+import dataclasses
 import math
 
 import pytest
@@ -67,6 +68,20 @@ def test_a_fit_is_repeated_by_its_seed_and_ends_where_it_is_told():
     steps = []
     fit(plan, x, y, 7, check=(2, lambda net, done: steps.append(done) or done >= 4))
     assert steps == [2, 4]
+
+
+def test_products_in_bfloat16_end_near_those_in_float32_and_leave_the_setting_as_it_was():
+    x, y = torch.rand(64, 32), torch.randint(5, (64,))
+    plan = Plan((32, 64, 64, 5), 3, 0.05, p_hidden=0.5, batch=32)
+    before = torch.get_float32_matmul_precision()
+    exact, short = (
+        fit(dataclasses.replace(plan, products=products), x, y, 7)
+        for products in ("float32", "bfloat16")
+    )
+    assert torch.get_float32_matmul_precision() == before
+    for a, b in zip(exact.weights, short.weights):
+        assert a.dtype == b.dtype == torch.float32
+        assert (a - b).norm() < 0.01 * a.norm()  # bfloat16 rounds by up to 2⁻⁸, .4%
 
 
 def test_a_net_ends_ten_passes_after_it_knows_its_cases_by_heart(tmp_path, monkeypatch):

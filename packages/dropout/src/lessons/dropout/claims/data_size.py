@@ -9,7 +9,7 @@ from ..lab.figures import BLUE, INK, MUTED, RED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Interval, every, interval, judge, paired, unpaired
 from .data import digit_sets, sets
-from .train import Plan, assess, fit
+from .train import Plan, assess, fit, products
 
 DROP: dict[str, Any] = {"p_input": 0.2, "p_hidden": 0.5}
 # Fig. 10's errors (%) at each size, read from the figure's vectors: without and with dropout.
@@ -38,7 +38,7 @@ def learned(
     passes = run.pick(test=2, default=max(60, 12_000 // cases), full=PASSES.get(cases, 50))
     batch = min(100, max(10, cases // 5))
     how = Plan(widths, passes=passes, lr=lr, batch=batch, noise=noise,
-               **(DROP if drops else {}))  # fmt: skip
+               products=products(run), **(DROP if drops else {}))  # fmt: skip
     data = sets(run)
     x, y = data["train"]
     dealt = torch.Generator().manual_seed(seed)

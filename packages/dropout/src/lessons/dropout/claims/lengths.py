@@ -7,7 +7,7 @@ from ..lab.figures import INK, MUTED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, interval, judge, unpaired
 from .data import digit_sets
-from .methods import COLORS, length, plan, race, raced, tuned
+from .methods import COLORS, lasting, length, plan, race, raced, tuned
 from .regularizers import shown
 
 
@@ -62,6 +62,18 @@ def shorter(run: Run, method: str, passes: int) -> list[dict[str, Any]]:
     return [run.trial(race, method=method, passes=passes, seed=s, **settings) for s in seeds]
 
 
+def rounded(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Return a net of each kind with all in float32, then with its products in bfloat16."""
+    rates = run.pick(test={}, default={}, full={"none": 0.05, "dropout": 0.025}, paper={})
+    found = {}
+    for method, lr in rates.items():
+        short = {"lr": lr, "decay": 0.0, "c": None, "narrow": False, "seed": run.seed}
+        short |= lasting(run)
+        long = {name: value for name, value in short.items() if name != "products"}
+        found[method] = [run.trial(race, method=method, **how) for how in (long, short)]
+    return found
+
+
 def draw_lengths(figure, numbers) -> None:
     """Draw errors and the gain against the length of training."""
     figure.set_size_inches(6.4, 2.9)
@@ -102,9 +114,18 @@ def lengths(run: Run) -> Finding:
         for method, by_length in nets.items()
     }
     gains = [unpaired(a, b) for a, b in zip(errors["none"], errors["dropout"])]
-    settings = tuned(run, "none")[0] | {"narrow": False, "passes": length(run), "seed": run.seed}
+    settings = tuned(run, "none")[0] | lasting(run) | {"narrow": False, "seed": run.seed}
+    del settings["ends"]
     whole, ended = run.trial(race, method="none", **settings), nets["none"][-1][0]
     said = ", ".join(f"{n} passes {g.text(2)}" for n, g in zip(passes, gains))
+    control = rounded(run)
+    apart = "".join(
+        f" A net of {length(run)} passes ({method}) errs "
+        f"{long['valid']['error']:.2f}% in validation and {long['test']['error']:.2f}% in test "
+        f"with all in float32, {short['valid']['error']:.2f} and {short['test']['error']:.2f}% "
+        "with its products in bfloat16."
+        for method, (long, short) in control.items()
+    )
     return Finding(
         None,
         ours=f"{passes[0]} passes {gains[0].text(2)}, {passes[-1]} {gains[-1].text(2)} points",
@@ -115,11 +136,15 @@ def lengths(run: Run) -> Finding:
         measured=f"Points of test error that dropout removes: {said}. The plain net that ended "
         f"after {ended['curve'][-1][0]} passes errs {ended['valid']['error']:.2f}% in validation "
         f"and {ended['test']['error']:.2f}% in test; with all {length(run)}, "
-        f"{whole['valid']['error']:.2f} and {whole['test']['error']:.2f}%.",
+        f"{whole['valid']['error']:.2f} and {whole['test']['error']:.2f}%.{apart}",
         numbers={
             "passes": passes,
             "error": errors,
             "gain": [[g.mean, g.low, g.high, g.n] for g in gains],
+            "products": {
+                method: [{k: net[k] for k in ("valid", "test")} for net in both]
+                for method, both in control.items()
+            },
             "ended": {name: {k: net[k] for k in ("valid", "test")}
                       for name, net in (("by heart", ended), ("whole", whole))},
         },

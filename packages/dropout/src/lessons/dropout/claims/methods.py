@@ -10,7 +10,7 @@ from ..lab.figures import AMBER, BLUE, GREEN, PURPLE, RED, TEAL
 from ..lab.run import Run
 from .data import sets
 from .sampling import sample
-from .train import Plan, assess, fit
+from .train import Plan, assess, fit, products
 
 DROP: dict[str, Any] = {"p_input": 0.2, "p_hidden": 0.5}  # the paper's .8 and .5 are retained
 # What each method adds to the plain net, and the constant of its own that is tuned.
@@ -55,7 +55,7 @@ def length(run: Run) -> int:
 
 def lasting(run: Run) -> dict[str, Any]:
     """Return the settings of every net of the full length."""
-    return {"passes": length(run), "ends": True}
+    return {"passes": length(run), "ends": True, "products": products(run)}
 
 
 def plan(run: Run, method: str, passes: int, narrow: bool = False, **constants: Any) -> Plan:
@@ -69,7 +69,7 @@ def plan(run: Run, method: str, passes: int, narrow: bool = False, **constants: 
 
 def race(
     run: Run, method: str, lr: float, decay: float, c: float | None, seed: int, narrow: bool,
-    passes: int, ends: bool = False,
+    passes: int, ends: bool = False, products: str = "float32",
 ) -> dict[str, Any]:  # fmt: skip
     """Train one net; return its errors (%) and NLL, its curves, and more.
 
@@ -77,7 +77,8 @@ def race(
     have curves; without, only wide ones of the first seed. Wide nets of the first seed are looked
     at after every pass, others after every fifth.
     """
-    how, data = plan(run, method, passes, narrow, lr=lr, decay=decay, c=c), sets(run)
+    constants = {"lr": lr, "decay": decay, "c": c, "products": products}
+    how, data = plan(run, method, passes, narrow, **constants), sets(run)
     x, y = data["train"]
     curve: list[list[float]] = []
 

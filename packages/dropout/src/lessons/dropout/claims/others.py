@@ -11,7 +11,7 @@ from ..lab.statistics import UNDECIDED, Interval, Judgement, interval, judge, pa
 from ..rbm import DropoutRBM
 from .data import digit_sets, sets
 from .data_size import learned, rate
-from .train import Plan, assess, fit
+from .train import Plan, assess, fit, products
 
 
 @claim(
@@ -63,7 +63,8 @@ def durations(run: Run, drops: bool, lr: float, seed: int) -> list[int | None]:
     passes = run.pick(test=3, default=200, full=30)
     x, y = sets(run)["train"]
     noise: dict[str, Any] = {"p_input": 0.2, "p_hidden": 0.5} if drops else {}
-    plan = Plan((x.shape[1], hidden, hidden, 10), passes=passes, lr=lr, batch=100, **noise)
+    plan = Plan((x.shape[1], hidden, hidden, 10), passes=passes, lr=lr, batch=100,
+                products=products(run), **noise)  # fmt: skip
     reached: list[int | None] = [None] * len(LEVELS)
     often = run.pick(test=2, default=2, full=50)
 

@@ -7,7 +7,7 @@ from ..lab.figures import BLUE, RED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, every, interval, judge, paired
 from .data import digit_sets, sets
-from .train import Plan, assess, fit
+from .train import Plan, assess, fit, products
 
 RETAIN = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 WIDER = (0.1, 0.2, 0.5)  # where the number of retained units is held constant as well
@@ -40,7 +40,7 @@ def retained(run: Run, keep: float, hidden: int, lr: float, seed: int) -> dict[s
     x, y = (tensor[: how["cases"]] for tensor in data["train"])
     widths = (x.shape[1], hidden, hidden, 10)
     plan = Plan(widths, passes=how["passes"], lr=lr, p_hidden=round(1 - keep, 3), batch=100,
-                noise="unscaled")  # fmt: skip
+                noise="unscaled", products=products(run))  # fmt: skip
     net = fit(plan, x, y, seed, run.track)
     for weight in net.weights[1:]:
         weight.mul_(keep)

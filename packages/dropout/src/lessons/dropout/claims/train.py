@@ -7,16 +7,18 @@ are the mask of the gradient. The tests compare a step with autograd through `le
 Shapes: B cases, F features, H units of a layer, K classes.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..dropout import keep_mask
+from ..lab.run import Run
 from ..scaling import max_norm_
 
 MOMENTUM = 0.95  # B.1: "a final momentum of 0.95"
@@ -35,6 +37,27 @@ class Plan:
     p_hidden: float = 0.0
     noise: str = "bernoulli"  # "gaussian", or "unscaled": §4's, with weights to be scaled after
     batch: int = 128
+    products: str = "float32"  # "bfloat16": twice as fast where the processor has units for it
+
+
+def products(run: Run) -> str:
+    """Return how the matrix products of training round their factors at this scale."""
+    return run.pick(test="float32", default="float32", full="bfloat16", paper="float32")
+
+
+@contextlib.contextmanager
+def multiplied(products: str) -> Iterator[None]:
+    """Let matrix products round their factors to bfloat16, and sum in float32 as before.
+
+    Weights, their velocities and all else stay in float32. A processor without such products, or
+    a device, does as it always does.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if products == "bfloat16" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class Net:
@@ -144,7 +167,8 @@ def fit(
         shuffled = torch.randperm(len(x), generator=order, device=x.device)
         for rows in shuffled.split(plan.batch):
             lr = plan.lr if constant else plan.lr * (1 - done / steps)
-            net.step(x[rows], y[rows], plan, lr, masks)
+            with multiplied(plan.products):
+                net.step(x[rows], y[rows], plan, lr, masks)
             done += 1
             if check and not done % check[0] and check[1](net, done):
                 return net
