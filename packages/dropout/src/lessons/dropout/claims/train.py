@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +46,7 @@ def products(run: Run) -> str:
 
 
 @contextlib.contextmanager
-def multiplied(products: str) -> Iterator[None]:
+def multiplied(products: str) -> Generator[None]:
     """Let matrix products round their factors to bfloat16, and sum in float32 as before.
 
     Weights, their velocities and all else stay in float32. A processor without such products, or
