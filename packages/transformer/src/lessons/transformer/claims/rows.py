@@ -49,6 +49,7 @@ OTHER = {
 LENGTHS = (125, 250, 500, 1000)  # at which those with few pairs are looked at
 KNOWN = 500  # of the pairs trained on, for the loss on them
 NEAR = 2.0  # half widths of an interval
+SEEDS = 5
 
 
 class Unscaled(nn.Module):
@@ -176,6 +177,7 @@ def compare(
     own: bool = False,
     other: str | None = None,
     measure: FunctionType = variation,
+    count: int = SEEDS,
 ) -> Pair:
     """Train a row and the one it is held to, from the same seeds.
 
@@ -194,7 +196,7 @@ def compare(
         rates = dict.fromkeys(rows, rate)
         for row in rows if own else ():
             rates[row], tried[row] = best(row, rate)
-    seeds = run.seeds(run.pick(test=2, default=5))
+    seeds = run.seeds(run.pick(test=2, default=count))
     found = [
         [run.trial(measure, row=row, rate=rates[row], seed=seed) for seed in seeds] for row in rows
     ]
@@ -218,13 +220,14 @@ def finding(
     own: bool = False,
     other: str | None = None,
     measure: FunctionType = variation,
+    count: int = SEEDS,
     **side: Any,
 ) -> Finding:
     """Judge the difference of one score to the other row; tell all of them."""
-    pair = compare(run, ours, own, other, measure)
-    at_one = compare(run, ours, False, other, measure).gap(score)
+    pair = compare(run, ours, own, other, measure, count)
+    at_one = compare(run, ours, False, other, measure, count).gap(score)
     if not own and distance(judge(at_one, paper_regime=False, **side)) < NEAR:
-        pair, own = compare(run, ours, True, other, measure), True
+        pair, own = compare(run, ours, True, other, measure, count), True
     gaps = {s: pair.gap(s) for s in DIGITS}
     told = "; ".join(f"{NAMES[s]} {g.text(DIGITS[s])}" for s, g in gaps.items())
     means = {
@@ -232,14 +235,14 @@ def finding(
         for row, trials in zip(pair.rows, (pair.ours, pair.theirs))
     }
     few = ours.startswith("few")
-    steps, count = steps_of(run, ours), len(texts(run, PIECES)["ids"]["train"])
+    steps, known = steps_of(run, ours), len(texts(run, PIECES)["ids"]["train"])
     (line,) = side.values()
     if isinstance(line, tuple):
         line = min(line, key=lambda end: abs(gaps[score].mean - end))
     return Finding(
         judgement=judge(gaps[score], paper_regime=False, **side),
         ours=f"{ours}: {gaps[score].text(DIGITS[score])} {NAMES[score]}",
-        ran=f"LibreOffice's manuals, English to French, {FEW if few else count:,} pairs, 2,000 "
+        ran=f"LibreOffice's manuals, English to French, {FEW if few else known:,} pairs, 2,000 "
         f"byte-pair pieces; a Transformer of {LAYERS} + {LAYERS} layers of width {WIDTH}, 4 heads, "
         f"dropout and smoothing 0.1 but where a row says otherwise; {steps:,} steps of 800 tokens; "
         f"{'each row at its own best rate' if own else 'one rate for all rows, as in Table 3'}, "
