@@ -57,7 +57,8 @@ def test_the_paper_schedule_is_that_of_eq_3_over_its_peak():
 def test_both_nets_are_searched_alike(tmp_path, monkeypatch):
     """The same schedules and sizes, more rates where the best is at an edge; ends of equal cost."""
     run, work = Run(tmp_path, scale="full"), {"GRU": 4.0, "GRU, tied": 4.0, "Transformer": 8.0}
-    work |= {small: work[name] / 4 for name, small in tuning.SMALL.items()}
+    work |= {f"{name}, small": cost / 4 for name, cost in work.items()}
+    work |= {f"{name}, smaller": work[f"{name}, small"] / 4 for name in tuning.MODELS}
     best = {"200, stays": 1e-3, "800, stays": 4e-3, "800, root": 4e-3}
 
     def trial(function, **settings):
@@ -77,6 +78,26 @@ def test_both_nets_are_searched_alike(tmp_path, monkeypatch):
     small = [t for t in found["Transformer"]["tried"] if t["model"].endswith("small")]
     assert {t["steps"] for t in small} == {4800}  # four times the steps of 2400 · 4 / 8
     assert len({t["rate"] for t in small}) >= 3
+
+
+@pytest.mark.parametrize(("loss", "chosen", "sizes"), [(2.0, "small", 3), (4.0, "", 2)])
+def test_where_half_of_the_width_is_best_a_quarter_is_tried(
+    tmp_path, monkeypatch, loss, chosen, sizes
+):
+    run, work = Run(tmp_path, scale="full"), {}
+    for k, size in enumerate(("", ", small", ", smaller")):
+        work |= {f"{name}{size}": 4.0 / 4**k for name in tuning.MODELS}
+    losses = {"Transformer": 3.0, "Transformer, small": loss, "Transformer, smaller": 2.5}
+
+    def trial(function, **settings):
+        if function is tuning.speeds:
+            return {"operations": work}
+        return losses[settings["model"]] + abs(math.log2(settings["rate"] / 2e-3))
+
+    monkeypatch.setattr(run, "trial", trial)
+    found = tuning.searched(run, "Transformer")
+    assert found["model"].partition(", ")[2] == chosen
+    assert len({t["model"] for t in found["tried"]}) == sizes
 
 
 def test_a_tied_net_has_one_matrix_and_wider_inputs():

@@ -56,15 +56,15 @@ def make(run: Run, model: str, seed: int) -> nn.Module:
     """Return a translator: "Transformer" or "GRU", or what a word behind the comma says of it.
 
     "tied" has one matrix of embeddings and output, "small" is half as wide (and the Transformer has
-    two layers in place of three).
+    two layers in place of three), "smaller" a quarter.
     """
-    small = model.endswith("small")
-    size, width = len(texts(run)["pieces"]), run.pick(test=16, default=64 if small else 128)
+    narrow = {"small": 2, "smaller": 4}.get(model.rpartition(", ")[2], 1)
+    size, width = len(texts(run)["pieces"]), run.pick(test=16, default=128 // narrow)
     if model.startswith("GRU"):
         sizes: dict[str, Any] = {"embedding": width, "encoder": width, "decoder": 2 * width}
         tied = "tied" in model
         return recurrent(size, seed, tied=tied, dropout=DROPOUT, **sizes)
-    layers = 2 if small else 3
+    layers = 3 if narrow == 1 else 2
     sizes = {"num_encoder_layers": layers, "num_decoder_layers": layers}
     return transformer(size, seed, dropout=DROPOUT, d_model=width, d_ff=4 * width, **sizes)
 
