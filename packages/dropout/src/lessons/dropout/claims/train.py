@@ -47,17 +47,15 @@ def products(run: Run) -> str:
 
 @contextlib.contextmanager
 def multiplied(products: str) -> Generator[None]:
-    """Let matrix products round their factors to bfloat16, and sum in float32 as before.
+    """Let matrix products round their factors to bfloat16, or not, and sum in float32.
 
     Weights, their velocities and all else stay in float32. A processor without such products, or
-    a device, does as it always does. What is below 10⁻³⁸ becomes 0: velocities of units that are
-    never active die away to such numbers and stay there, and they take many times as long.
+    a device, does as it always does. With both, what is below 10⁻³⁸ becomes 0: velocities of
+    units that are never active die away to such numbers and stay there, and they take many times
+    as long.
     """
-    if products == "float32":
-        yield
-        return
     before, flushes = torch.get_float32_matmul_precision(), not torch.tensor(2e-39).mul(0.5)
-    torch.set_float32_matmul_precision("medium")
+    torch.set_float32_matmul_precision("medium" if products == "bfloat16" else "highest")
     torch.set_flush_denormal(True)
     try:
         yield
