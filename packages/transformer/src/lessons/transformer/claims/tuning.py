@@ -40,9 +40,10 @@ def lengthen(settings: dict[str, Any], schedule: str) -> dict[str, Any]:
 def searched(run: Run, name: str) -> dict[str, Any]:
     """Return what is best for a net, "Transformer" or "GRU", and all that was tried.
 
-    The rates of each schedule, and those of a smaller net, are tried around twice the best one
-    before: a longer rise and a smaller net bear more. (That a net of a quarter follows was added
-    when the Transformer of half the width had been the best, so that no best size is at an edge.)
+    The rates of each schedule, and those of a net of half the width, are tried around twice the
+    best one before: a longer rise and a smaller net bear more. (That a net of a quarter follows was
+    added when the Transformer of half the width had been the best, so that no best size is at an
+    edge; its rates lie around the best one before, since at twice that rate it lost by much.)
     """
     if run.scale == "test":
         return {"model": name, "rate": FIRST[name], "schedule": USUAL, "tried": []}
@@ -67,7 +68,8 @@ def searched(run: Run, name: str) -> dict[str, Any]:
     for schedule in list(SCHEDULES)[1:]:
         best = min(best, search(model, schedule, 2 * best["rate"]), key=lambda each: each["nats"])
     for size in SIZES:
-        small = search(f"{model}, {size}", best["schedule"], 2 * best["rate"])
+        middle = best["rate"] * (2 if size == SIZES[0] else 1)
+        small = search(f"{model}, {size}", best["schedule"], middle)
         if small["nats"] >= best["nats"]:
             break
         best = small
