@@ -235,6 +235,20 @@ def test_copies_maps_and_directions(reset):
     assert (rough - want).abs().max() < 0.05
 
 
+@pytest.mark.parametrize("reset", ["before", "after"])
+def test_it_exports_with_any_batch(reset):
+    layer, batch = filled(GRU(3, 4, reset=reset)), torch.export.Dim("batch", min=2, max=64)
+    program = torch.export.export(layer, (drawn(5, 2, 3),), dynamic_shapes=({1: batch},)).module()
+    x = drawn(5, 7, 3, seed=5)
+    torch.testing.assert_close(program(x), layer(x))
+
+
+@pytest.mark.parametrize("lengths", [[5, 3], torch.tensor([5.0, 3.0])])
+def test_lengths_that_are_no_integers_are_named(lengths):
+    with pytest.raises(TypeError, match="lengths must be a tensor of integers"):
+        GRU(3, 4)(torch.zeros(5, 2, 3), lengths=lengths)
+
+
 def test_dropout_is_between_layers_and_in_training_alone():
     layer = filled(GRU(3, 4, 2, dropout=0.9))
     x = drawn(5, 2, 3)

@@ -200,10 +200,41 @@ def test_a_wide_beam_finds_the_best_of_all_phrases(changes):
         log = []
         for words in ([], [1], [3], [4]):
             tgt = torch.tensor([[*words, 2]])
-            logits = net(SRC[b : b + 1, : (SRC[b] != 0).sum()], None, tgt)
-            logits[..., 0] = -torch.inf  # padding is never said
-            log.append(logits.log_softmax(-1).gather(-1, tgt[..., None]).sum().item())
+            log.append(net.score(SRC[b : b + 1, : (SRC[b] != 0).sum()], tgt).item())
         assert found.log_probability[b].item() == pytest.approx(max(log), rel=1e-9)
+
+
+@pytest.mark.parametrize("forbid_unk", [False, True])
+def test_what_a_search_finds_has_the_score_that_the_model_gives(forbid_unk):
+    net = made(0.4)
+    found = beam_search(net, SRC, beam=4, max_len=4, forbid_unk=forbid_unk)
+    torch.testing.assert_close(found.log_probability, net.score(SRC, found.ids))
+    assert not forbid_unk or not (found.ids == net.config.unk_id).any()
+
+
+def test_no_phrases_at_all_are_an_empty_answer():
+    net, none = made(), SRC[:0]
+    assert net.score(none, TGT[:0]).shape == (0,)
+    assert greedy(net, none).shape == sample(net, none).shape == (0, 0)
+    assert beam_search(net, none, beam=2).ids.shape == (0, 0)
+
+
+def test_short_ids_count_as_long_ones():
+    net = made()
+    want = net.score(SRC, TGT)
+    assert torch.equal(net.score(SRC.int(), TGT.int()), want)
+    torch.testing.assert_close(net.loss(SRC.int(), None, TGT.int()), -want.mean())
+
+
+def test_the_model_compiles_whole_and_exports_with_any_batch():
+    net, src_len = made(), (SRC != 0).sum(-1)
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(SRC, src_len, TGT), net(SRC, src_len, TGT))
+    batch = torch.export.Dim("batch", min=2, max=64)
+    shapes = ({0: batch}, {0: batch}, {0: batch})
+    program = torch.export.export(net, (SRC, src_len, TGT), dynamic_shapes=shapes).module()
+    more = [torch.cat([x, x[:1]]) for x in (SRC, src_len, TGT)]
+    torch.testing.assert_close(program(*more), net(*more))
 
 
 def test_samples_come_as_often_as_the_model_says():
@@ -275,6 +306,9 @@ BAD = [
     (lambda n: n.encode(SRC * torch.tensor([[1], [0]])), ValueError, "got 0 in row 1"),
     (lambda n: n.encode(SRC, torch.tensor([5, 1])), ValueError, r"1 … 4, got 5 in row 0"),
     (lambda n: n.encode(SRC, torch.tensor([4])), ValueError, "each of 2 phrases"),
+    (lambda n: n.encode(SRC.flip(1)), ValueError, "src must be padded on the right, got pad"),
+    (lambda n: n.score(SRC, TGT.flip(1)), ValueError, "tgt must be padded on the right"),
+    (lambda n: n.score(SRC, TGT, torch.tensor([4.0, 2.0])), TypeError, "src_len must hold int"),
     (lambda n: n.score(SRC, TGT[:1]), ValueError, "src has 2 phrases and tgt 1"),
     (lambda n: n.score(SRC, TGT + 5), ValueError, "tgt must hold ids in 0 … 6"),
     (lambda n: n.score(SRC, TGT.bool()), TypeError, "tgt must hold integer ids"),

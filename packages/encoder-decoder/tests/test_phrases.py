@@ -82,7 +82,29 @@ def test_lines_of_another_form_are_named(tmp_path, text, message):
         PhraseTable.read(tmp_path / "t")
 
 
+def test_words_of_a_table_end_at_spaces_and_lines_at_line_feeds(tmp_path):
+    pairs = [(("10\u00a0km",), ("dix\u2028x", "km")), (("a\x85", "b"), ("c\rd",))]
+    PhraseTable(pairs, {"p": [0.5, 0.25]}).write(tmp_path / "t")
+    assert PhraseTable.read(tmp_path / "t", ["p"]).pairs == pairs
+    (tmp_path / "t").write_text("")
+    assert PhraseTable.read(tmp_path / "t", ["p"]).pairs == []
+
+
+def test_moses_gets_probabilities():
+    source, target = shortlists()
+    table, net = PhraseTable(PAIRS, {}), model()
+    log = table.rescored(net, source, target).scores["rnn"]
+    found = table.rescored(net, source, target, log=False).scores["rnn"]
+    assert found == pytest.approx([np.exp(x) for x in log])
+    assert all(0 < p < 1 for p in found)
+
+
 def test_scores_for_other_pairs_and_empty_phrases_are_errors():
+    source, target = shortlists()
+    with pytest.raises(ValueError, match="pair 1 has an empty phrase"):
+        PhraseTable([(("a",), ("b",)), (("a",), ())]).rescored(model(), source, target)
+    with pytest.raises(ValueError, match="the target list has 4 words, the model"):
+        PhraseTable(PAIRS).rescored(model(), source, Shortlist([("a",)], 9))
     with pytest.raises(ValueError, match="'direct' has 1 numbers for 4 pairs"):
         PhraseTable(PAIRS, {"direct": [0.1]})
     with pytest.raises(ValueError, match="the target of pair 1 is empty"):
@@ -141,6 +163,11 @@ def test_features_that_do_not_fit_are_named(call, message):
 
 
 # BLEU ----------------------------------------------------------------------------------------
+
+
+def test_a_text_is_no_list_of_words():
+    with pytest.raises(TypeError, match="list of words"):
+        bleu(["the cat"], [["the", "cat"]])
 
 
 def test_bleu_is_a_function_of_sums():

@@ -45,8 +45,12 @@ def bleu(answers: Sequence[Sequence[Hashable]], right: Sequence[Sequence[Hashabl
         right: the words of the references.
 
     Raises:
+        TypeError: a sentence that is a text: its letters would be taken as words.
         ValueError: other numbers of sentences.
     """
+    for text in (*answers, *right):
+        if isinstance(text, str):
+            raise TypeError(f"a sentence must be a list of words (see `words`), got {text!r}")
     pairs = zip(answers, right, strict=True)
     return float(from_counts(sum((counts(a, b) for a, b in pairs), np.zeros(FIELDS))))
 

@@ -90,7 +90,7 @@ def _generate(
         ids.append(chosen_B)
         done_B = done_B | (chosen_B == c.eos_id) | (limit_B <= len(ids))
         word_B1 = chosen_B[:, None]
-    return torch.stack(ids, 1)
+    return torch.stack(ids, 1) if ids else limit_B.new_empty(0, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Hypotheses:
     """The best translation of each source."""
 
     ids: Tensor  # (B, T): up to and with eos_id, then pad_id
-    log_probability: Tensor  # (B,), in nats
+    log_probability: Tensor  # (B,), in nats: what `RNNEncoderDecoder.score` gives the same words
     score: Tensor  # (B,): the same, divided by the number of words if that was asked for
 
 
@@ -144,6 +144,9 @@ def beam_search(
     if min_len < 0:
         raise ValueError(f"min_len must not be negative, got {min_len}")
     memory = model.read(src_BS, src_len_B)
+    if not len(src_BS):
+        none = wide(memory.c).new_empty(0)
+        return Hypotheses(src_BS.new_empty(0, 0), none, none)
     words_B, limit_B = memory.length, _limits(memory.length, max_len)
     least_B = words_B * min_len if min_len < 1 else torch.full_like(words_B, int(min_len))
     b, steps, device = len(src_BS), int(limit_B.max()), src_BS.device
@@ -174,13 +177,14 @@ def beam_search(
             logits_BKV, h_BKN = model.decoder.step(word_BK, h_BKN, memory)
         else:
             logits_BKV = _anew(model, src_BS, words_B, ids_BKT[:, :, :length])
-        logits_BKV = _allowed(logits_BKV, c.pad_id, *([c.unk_id] if forbid_unk else []))
         log_BKV = wide(logits_BKV).log_softmax(-1)
+        log_BKV = _allowed(log_BKV, c.pad_id, *([c.unk_id] if forbid_unk else []))
         log_BKV[least_B >= length, :, c.eos_id] = -torch.inf
         total_BKV = alive_BK[:, :, None] + log_BKV
         log_BK, flat_BK = total_BKV.flatten(1).topk(beam, -1)
         log_BK = log_BK.masked_fill(rank_K >= room_B[:, None], -torch.inf)  # places taken out
         from_BK, word_BK = flat_BK // log_BKV.shape[-1], flat_BK % log_BKV.shape[-1]
+        word_BK = word_BK.masked_fill(log_BK.isneginf(), c.eos_id)  # of places that are taken out
         ids_BKT = ids_BKT[rows_B1, from_BK]
         ids_BKT[:, :, length - 1] = word_BK
         ended_BK = (word_BK == c.eos_id) & ~log_BK.isneginf()
@@ -205,7 +209,7 @@ def _anew(model: RNNEncoderDecoder, src_BS: Tensor, words_B: Tensor, ids_BKT: Te
 
 
 def _allowed(logits: Tensor, *ids: int) -> Tensor:
-    """Return logits of which these words can never be chosen."""
+    """Return logits, or logarithms, of which these words can never be chosen."""
     logits = logits.clone()
     logits[..., list(ids)] = -torch.inf
     return logits

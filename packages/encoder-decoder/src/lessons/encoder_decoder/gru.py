@@ -82,7 +82,7 @@ class GRUCell(nn.Module):
             rest = (None if x is None else x[None] for x in (hx, c))
             return self(input[None], *rest)[0]
         if hx is None:
-            hx = input.new_zeros(len(input), self.hidden_size)
+            hx = input.new_zeros(input.shape[0], self.hidden_size)
         _check_inputs(self, input, hx, c)
         x_BG, inside_BH = _project(self, "", input, c)
         return step(x_BG, hx, self.weight_hh, inside_BH, self.reset, self.gates)  # type: ignore
@@ -176,6 +176,7 @@ class GRU(nn.Module):
             lengths: (B,): how many steps each case has. Behind its end its state stays as it is.
 
         Raises:
+            TypeError: lengths that are no tensor of integers.
             ValueError: no steps, other widths or batches, a context where there is none or none
                 where there is one, lengths that do not fit.
         """
@@ -344,26 +345,32 @@ def _check_inputs(layer, x_BI: Tensor, h_BH: Tensor, c_BC: Tensor | None) -> Non
         raise ValueError(
             f"input must have width input_size ({layer.input_size}), got {x_BI.shape[-1]}"
         )
-    if tuple(h_BH.shape) != (len(x_BI), layer.hidden_size):
+    batch = x_BI.shape[0]  # len() would make a number of it that an export cannot vary
+    if h_BH.shape != (batch, layer.hidden_size):
         raise ValueError(
-            f"a state must have shape (batch, hidden_size) = ({len(x_BI)}, {layer.hidden_size}), "
+            f"a state must have shape (batch, hidden_size) = ({batch}, {layer.hidden_size}), "
             f"got {tuple(h_BH.shape)}"
         )
     if c_BC is None and layer.context_size is not None:
         raise ValueError(f"context_size is {layer.context_size}, and no context was given")
     if c_BC is not None and layer.context_size is None:
         raise ValueError(f"context_size is None, got a context of shape {tuple(c_BC.shape)}")
-    if c_BC is not None and tuple(c_BC.shape) != (len(x_BI), layer.context_size):
+    if c_BC is not None and c_BC.shape != (batch, layer.context_size):
         raise ValueError(
             f"a context must have shape (batch, context_size) = "
-            f"({len(x_BI)}, {layer.context_size}), got {tuple(c_BC.shape)}"
+            f"({batch}, {layer.context_size}), got {tuple(c_BC.shape)}"
         )
 
 
 def _check_lengths(lengths: Tensor | None, x_TBI: Tensor) -> None:
     if not len(x_TBI):
         raise ValueError("input must have at least one step, got none")
-    if lengths is None or torch.compiler.is_compiling() or lengths.is_meta:
+    if lengths is None:
+        return
+    if not isinstance(lengths, Tensor) or lengths.dtype not in (torch.int64, torch.int32):
+        got = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
+        raise TypeError(f"lengths must be a tensor of integers, got {got}")
+    if torch.compiler.is_compiling() or lengths.is_meta:
         return
     if lengths.shape != x_TBI.shape[1:2]:
         raise ValueError(

@@ -221,7 +221,7 @@ class RNNEncoderDecoder(nn.Module):
 
     def _hidden(self, src_BS: Tensor, src_len_B: Tensor | None, tgt_BT: Tensor) -> Tensor:
         memory = self.read(src_BS, src_len_B)
-        self._check_target(tgt_BT, len(memory.c))
+        self._check_target(tgt_BT, memory.c.shape[0])
         return self.decoder.hidden(memory, tgt_BT)
 
     def loss(
@@ -241,7 +241,7 @@ class RNNEncoderDecoder(nn.Module):
         if reduction not in ("pairs", "words"):
             raise ValueError(f"reduction must be 'pairs' or 'words', got {reduction!r}")
         log_BT = self.log_probability(src_BS, src_len_B, tgt_BT)
-        count = len(tgt_BT) if reduction == "pairs" else tgt_BT.ne(self.config.pad_id).sum()
+        count = tgt_BT.shape[0] if reduction == "pairs" else tgt_BT.ne(self.config.pad_id).sum()
         return -log_BT.sum() / count
 
     def log_probability(
@@ -255,10 +255,10 @@ class RNNEncoderDecoder(nn.Module):
             raise ValueError(f"tgt has no words in row {row}, but padding")
         if torch.compiler.is_compiling():  # a number of words that only a run knows is no shape
             logits = wide(self.decoder.readout.logits(hidden_TBL)).flatten(0, 1)
-            found = -F.cross_entropy(logits, tgt_BT.T.flatten(), reduction="none")
+            found = -F.cross_entropy(logits, tgt_BT.T.flatten().long(), reduction="none")
             return (found.view_as(real_TB) * real_TB).T
         logits = wide(self.decoder.readout.logits(hidden_TBL[real_TB]))  # of real words alone
-        found = -F.cross_entropy(logits, tgt_BT.T[real_TB], reduction="none")
+        found = -F.cross_entropy(logits, tgt_BT.T[real_TB].long(), reduction="none")
         log_TB = found.new_zeros(real_TB.shape).masked_scatter(real_TB, found)
         return log_TB.T
 
@@ -291,12 +291,17 @@ class RNNEncoderDecoder(nn.Module):
 
     def _checked(self, src_BS: Tensor, src_len_B: Tensor | None) -> Tensor:
         """Return the lengths, after a look at all that could be wrong."""
+        counted = src_len_B is None
         if src_len_B is None:
             src_len_B = (src_BS != self.config.pad_id).sum(-1)
         if torch.compiler.is_compiling() or src_BS.is_meta:
             return src_len_B
         if src_BS.dim() != 2 or not src_BS.shape[1]:
             raise ValueError(f"src must have shape (batch, length ≥ 1), got {tuple(src_BS.shape)}")
+        if counted:
+            check_padding("src", src_BS, self.config.pad_id)
+        if src_len_B.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"src_len must hold integers, got {src_len_B.dtype}")
         if src_len_B.shape != src_BS.shape[:1]:
             raise ValueError(
                 f"src_len must have one length for each of {len(src_BS)} phrases, "
@@ -319,11 +324,23 @@ class RNNEncoderDecoder(nn.Module):
         if len(tgt_BT) != batch:
             raise ValueError(f"src has {batch} phrases and tgt {len(tgt_BT)}: one for one")
         check_ids("tgt", tgt_BT, self.config.target_vocab_size)
+        check_padding("tgt", tgt_BT, self.config.pad_id)
 
 
 def wide(logits: Tensor) -> Tensor:
     """Return logits in single precision at least: sums of many logarithms need it."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def check_padding(side: str, ids: Tensor, pad_id: int) -> None:
+    """Raise a ValueError that names the row unless padding stands behind all words."""
+    real = ids != pad_id
+    wrong = (real[:, 1:] & ~real[:, :-1]).any(-1)
+    if wrong.any():
+        raise ValueError(
+            f"{side} must be padded on the right, got padding ({pad_id}) before a word in row "
+            f"{int(wrong.nonzero()[0])}"
+        )
 
 
 def check_ids(side: str, ids: Tensor, size: int) -> None:

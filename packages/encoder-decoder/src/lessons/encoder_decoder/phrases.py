@@ -88,8 +88,11 @@ class PhraseTable:
         """
         pairs: list[tuple[Phrase, Phrase]] = []
         rows: list[list[float]] = []
-        for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
-            parts = [part.strip() for part in line.split("|||")]
+        # Moses' marks are the line feed and the space alone: a word may hold other ones (U+00A0).
+        with Path(path).open(encoding="utf-8", newline="\n") as file:
+            lines = file.read().removesuffix("\n").split("\n")
+        for number, line in enumerate(lines if lines != [""] else [], 1):
+            parts = line.split("|||")
             try:
                 values = [float(value) for value in parts[2].split()]
             except (IndexError, ValueError):
@@ -102,7 +105,7 @@ class PhraseTable:
                     f"{path}, line {number}: {len(values)} scores, the first line has "
                     f"{len(rows[0])}"
                 )
-            pairs.append((tuple(parts[0].split()), tuple(parts[1].split())))
+            pairs.append((_words(parts[0]), _words(parts[1])))
             rows.append(values)
         names = [str(i) for i in range(len(rows[0]) if rows else 0)] if names is None else names
         if rows and len(names) != len(rows[0]):
@@ -132,6 +135,7 @@ class PhraseTable:
         target: Shortlist,
         name: str = "rnn",
         batch: int = 512,
+        log: bool = True,
     ) -> "PhraseTable":
         """Return the table with one more score, log p(target | source) of each pair (§3.1).
 
@@ -141,14 +145,28 @@ class PhraseTable:
             target: the words that it knows of the target language.
             name: of the new score.
             batch: pairs at once; results do not depend on it.
+            log: the logarithm, as eq. 9 wants it; False: the probability, as Moses does, which
+                takes the logarithm of each number of a table itself.
 
         Raises:
-            ValueError: an empty phrase, or a name that is there already.
+            ValueError: an empty phrase, a list of another size than the model's, or a name that is
+                there already.
         """
         if name in self.scores:
             raise ValueError(f"the table has a score {name!r} already")
+        for side, known, size in (
+            ("source", source, model.config.source_vocab_size),
+            ("target", target, model.config.target_vocab_size),
+        ):
+            if len(known) != size:
+                raise ValueError(f"the {side} list has {len(known)} words, the model {size}")
+        for i, pair in enumerate(self.pairs):
+            if not all(pair):
+                raise ValueError(f"pair {i} has an empty phrase: {pair}")
         ids = [(source.ids(e), target.ids(f)) for e, f in self.pairs]
-        return PhraseTable(self.pairs, {**self.scores, name: score_pairs(model, ids, batch)})
+        scores = score_pairs(model, ids, batch)
+        new = scores if log else [math.exp(score) for score in scores]
+        return PhraseTable(self.pairs, {**self.scores, name: new})
 
     def best(self, name: str, count: int = 3) -> dict[Phrase, list[Phrase]]:
         """Return each source's targets, best first by one score, ties in the table's order.
@@ -162,6 +180,10 @@ class PhraseTable:
         for (e, f), value in zip(self.pairs, self.scores[name]):
             found[e].append((-value, len(found[e]), f))
         return {e: [f for *_, f in sorted(rows)[:count]] for e, rows in found.items()}
+
+
+def _words(text: str) -> Phrase:
+    return tuple(word for word in text.split(" ") if word)
 
 
 @torch.no_grad()
