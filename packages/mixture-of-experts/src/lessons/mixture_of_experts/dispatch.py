@@ -1,0 +1,110 @@
+"""Each expert computed once, on the tokens that were sent to it, and the weighted sum (eq. 1).
+
+`loop` is the specification. `grouped` sorts tokens by expert, so that each expert reads one slice;
+`padded` gives all experts equally many slots and multiplies them in one batch, which is faster
+where experts are many and small. Its shapes do not depend on the data if the number of slots does
+not.
+
+Shapes: T tokens, D width, A entries (token, expert, weight), N experts, C slots each, O output.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .experts import Experts
+
+SMALL = 2**20  # multiply-adds of an expert's mean batch below which one batched product is faster
+
+
+def loop(x_TD: Tensor, experts: Any, token_A: Tensor, expert_A: Tensor, weight_A: Tensor) -> Tensor:
+    """Return y (T, O): expert by expert, those tokens that it was chosen for."""
+    y_TO = None
+    for i, network in enumerate(networks(experts)):
+        sent = (expert_A == i).nonzero()[:, 0]
+        out_RO = network(x_TD[token_A[sent]])
+        if y_TO is None:
+            y_TO = out_RO.new_zeros(len(x_TD), out_RO.shape[-1])
+        weighted_RO = (weight_A[sent, None] * out_RO).to(y_TO.dtype)
+        y_TO = y_TO.index_add(0, token_A[sent], weighted_RO)
+    assert y_TO is not None
+    return y_TO
+
+
+def grouped(
+    x_TD: Tensor, experts: Any, token_A: Tensor, expert_A: Tensor, weight_A: Tensor
+) -> Tensor:
+    """Return the same: tokens sorted by expert, a slice each."""
+    order_A = expert_A.argsort(stable=True)
+    token_A = token_A[order_A]
+    counts = torch.bincount(expert_A, minlength=len(experts)).tolist()
+    slices = x_TD[token_A].split(counts)
+    if isinstance(experts, Experts):  # without a call for those that nobody was sent to
+        each = zip(slices, experts.of())
+        outputs = [experts.run(rows, weights) for rows, weights in each if len(rows)]
+    else:
+        outputs = [network(rows) for rows, network in zip(slices, networks(experts)) if len(rows)]
+    if not outputs:
+        outputs = [networks(experts)[0](slices[0])]  # no rows, of the right width
+    return combine(torch.cat(outputs), token_A, weight_A[order_A], len(x_TD))
+
+
+def padded(
+    x_TD: Tensor, experts: Experts, token_A: Tensor, expert_A: Tensor, weight_A: Tensor,
+    slots: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Return the same: equally many slots for each expert, one batched product.
+
+    Args:
+        x_TD: tokens.
+        experts: stacked.
+        token_A: which token an entry sends.
+        expert_A: to which expert.
+        weight_A: with which weight.
+        slots: C; None: as many as the busiest expert needs. What finds no slot is left out.
+    """
+    place_A = position(expert_A, len(experts))
+    if slots is None:
+        slots = int(place_A.max()) + 1 if len(place_A) else 1
+    full = len(experts) * slots
+    slot_A = torch.where(place_A < slots, expert_A * slots + place_A, full)  # the last is a bin
+    x_SD = x_TD.new_zeros(full + 1, x_TD.shape[-1]).index_copy(0, slot_A, x_TD[token_A])
+    out_NCO = experts(x_SD[:-1].unflatten(0, (len(experts), slots)))
+    out_SO = torch.cat([out_NCO.flatten(0, 1), out_NCO.new_zeros(1, out_NCO.shape[-1])])
+    return combine(out_SO[slot_A], token_A, weight_A, len(x_TD))
+
+
+def combine(out_AO: Tensor, token_A: Tensor, weight_A: Tensor, tokens: int) -> Tensor:
+    """Return each token's weighted sum of its experts' outputs, added in the gate's precision."""
+    weighted_AO = weight_A[:, None] * out_AO
+    y_TO = weighted_AO.new_zeros(tokens, out_AO.shape[-1]).index_add(0, token_A, weighted_AO)
+    return y_TO.to(out_AO.dtype)
+
+
+def position(expert_A: Tensor, num_experts: int) -> Tensor:
+    """Return which of its expert's tokens each entry is, from 0 on, in the batch's order."""
+    order_A = expert_A.argsort(stable=True)
+    counts_N = torch.zeros(num_experts, dtype=torch.long, device=expert_A.device)
+    counts_N = counts_N.index_add(0, expert_A, torch.ones_like(expert_A))
+    start_N = counts_N.cumsum(0) - counts_N
+    rank_A = torch.arange(len(expert_A), device=expert_A.device)
+    return torch.empty_like(expert_A).scatter(0, order_A, rank_A - start_N[expert_A[order_A]])
+
+
+def networks(experts: Any) -> Sequence[Any]:
+    """Return each expert as a function of its rows."""
+    if isinstance(experts, Experts):
+        return [
+            lambda rows, weights=weights: experts.run(rows, weights) for weights in experts.of()
+        ]
+    return list(experts)
+
+
+def best_way(experts: Any, entries: int) -> str:
+    """Return "padded" where experts are many and their batches small, else "grouped"."""
+    if not isinstance(experts, Experts):
+        return "grouped"
+    products = entries / len(experts) * experts.width * experts.hidden
+    return "padded" if products < SMALL else "grouped"
