@@ -59,8 +59,8 @@ def draw_shares(figure, numbers) -> None:
     asks="32 experts, C1's model and rate, without either loss. How unequal Importance is at the "
     "end: CV(Importance) as a share of √7, which it has if only four experts are ever used. In "
     "Table 6 that share is .38 without losses and at most .06 with any; the line between the two, "
-    "as a ratio, is .152. (Seen before the rule, one seed, after 0.8 million pieces: .73 without and "
-    ".08 with both, of √7.)",
+    "as a ratio, is .152. (Seen before the rule, one seed, after 0.8 million pieces: CV .73 "
+    "without, .08 with both.)",
     holds_if="the interval of the share lies above .152",
     fails_if="it lies below",
     paper="CV(Importance) 3.04 (.38 of its largest)",

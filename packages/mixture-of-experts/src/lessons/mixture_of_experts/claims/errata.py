@@ -67,7 +67,7 @@ def rounded(run: Run) -> Finding:
 @erratum(
     "E4",
     "App. B",
-    "Experts of a group are numbered from 0 in the text and from 1 in equation 12.",
+    "Experts are numbered from 0 in the text, from 1 in equation 12.",
     quotes="the expert networks by (E0,0 , E0,1 ..Ea,b )",
     asks="Equation 12 sums i from 1 to a and j from 1 to b.",
 )

@@ -101,13 +101,16 @@ def learn(
     model = build(kind, text.vocab_size, seed, **balance).to(run.device)
     ends, curve, began = lengths(run), [], time.process_time()
     recent = []
-    for step, loss in train(run, model, rate, seed, ends[-1]):
-        recent.append(loss.detach())
-        if step in ends:
-            found = {"step": step, "nats": nats(model, text.test, run.device)}
-            found["train nats"] = torch.stack(recent[-max(1, step // 20) :]).mean().item()
-            found |= utilization(model, text.test[: 8 * BATCH], run.device)
-            curve.append(found)
+    try:
+        for step, loss in train(run, model, rate, seed, ends[-1]):
+            recent.append(loss.detach())
+            if step in ends:
+                found = {"step": step, "nats": nats(model, text.test, run.device)}
+                found["train nats"] = torch.stack(recent[-max(1, step // 20) :]).mean().item()
+                found |= utilization(model, text.test[: 16 * BATCH], run.device)
+                curve.append(found)
+    except ValueError as error:  # a gate that is not a number says so
+        return {"curve": curve, "dev nats": math.inf, "diverged": str(error)}
     c = model.config
     return {
         "curve": curve,
@@ -149,7 +152,7 @@ def runs_of(run: Run, kind: str, seeds: int, **balance: float) -> list[dict[str,
     found = [
         run.trial(learn, kind=kind, rate=rate, seed=seed, **balance) for seed in run.seeds(count)
     ]
-    if not all(math.isfinite(f["curve"][-1]["nats"]) for f in found):
+    if not all(math.isfinite(f["dev nats"]) for f in found):
         raise RuntimeError(f"{kind} does not stay finite at a rate of {rate:g} with all seeds")
     return found
 

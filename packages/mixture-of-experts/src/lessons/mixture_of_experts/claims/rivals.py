@@ -10,7 +10,7 @@ from .models import DENSE, SERIES
 
 @demonstration(
     "D2",
-    "Capacity without a learned gate: experts by a hash of the piece, and a table of pairs.",
+    "Capacity without a learned gate: experts by hash, and a table of pairs.",
     asks="The same layers and text. Hash: 256 experts, of which each piece has four, drawn once. "
     "Bigrams: no experts, but as many weights in a table that pairs of pieces look up, for no "
     "product at all. Both could win: what a gate learns must be worth more than either.",
@@ -38,8 +38,9 @@ def rivals(run: Run) -> Finding:
 @demonstration(
     "D3",
     "The rates that were tried.",
-    asks="Every model's rate was chosen alike: factors of 2, the whole pass, on text apart, until the "
-    "best was not at the edge. The first seed's run at the best rate is one of those that count.",
+    asks="Every model's rate was chosen alike: factors of 2, the whole pass, on text apart, until "
+    "the best was not at the edge. The first seed's run at the best rate is one of those that "
+    "count.",
     full_only=True,
 )
 def rates(run: Run) -> Finding:
