@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from lessons.encoder_decoder import EncoderDecoderConfig, PhraseTable, Shortlist
-from lessons.encoder_decoder.claims import aligning, ask, choices, made_up, nets, search, shipped
+from lessons.encoder_decoder import PRESETS, EncoderDecoderConfig, PhraseTable, Shortlist
+from lessons.encoder_decoder.claims import (
+    aligning,
+    ask,
+    choices,
+    contest,
+    made_up,
+    nets,
+    probing,
+    search,
+    shipped,
+    system,
+)
 from lessons.encoder_decoder.claims.ngrams import Trigrams
 from lessons.encoder_decoder.lab.run import Run
+from lessons.encoder_decoder.lab.statistics import Interval, judge
 
 TEXTS = [tuple(t.split()) for t in ("a b c a", "a b", "c a b", "b b a c")]
 
@@ -86,6 +98,70 @@ def test_the_search_finds_the_best_translation(beam):
         assert scores[0] == pytest.approx(best)
     else:
         assert scores[0] <= best + 1e-9
+
+
+def system_of(occurring, options, counts):
+    words = sorted({w for e, _ in [*occurring, *counts] for w in e})
+    known = Shortlist([words], 3 + len(words)), Shortlist([words], 40)
+    spans = {
+        e: search.Span(list(row), np.log(np.array([[p] for p in row.values()])), [])
+        for e, row in options.items()
+    }
+    return system.System({}, counts, spans, {}, occurring, Trigrams(TEXTS), known)
+
+
+def test_of_equally_likely_targets_none_is_the_tables_choice():
+    e, d, x, y = tuple("abcd"), tuple("abce"), ("x",), ("y",)
+    pairs = [(e, x), (e, x), (d, y)]
+    tied = {e: {x: 0.5, y: 0.5}, d: {x: 0.75, y: 0.25}}
+    s = system_of(pairs, tied, {(e, x): 1, (e, y): 1, (d, x): 3, (d, y): 1})
+    found = choices.chosen(s, {(e, x): -1.0, (e, y): -2.0, (d, x): -2.0, (d, y): -1.0})
+    assert (found["long"], found["phrases"], found["different"]) == (2, 1, 1)
+    assert found["each"] == ["1 0"]  # of d the net says y, which the page has
+
+
+def test_how_sure_a_table_is_and_how_often_it_is_right():
+    e, d, x, y = tuple("abcd"), tuple("abce"), ("x",), ("y",)
+    s = system_of([(e, x), (e, y), (d, x)], {e: {x: 0.75, y: 0.25}, d: {x: 0.5, y: 0.5}},
+                  {(e, x): 3, (e, y): 1, (d, x): 1, (d, y): 1})  # fmt: skip
+    # e: 0.75 sure, right in one of two; d: one half sure, right half the time of a random choice.
+    assert choices.confident(s) == [(4, 0.25, 2.0), (2, 0.0, 1.0)]
+
+
+def test_phrases_of_one_meaning_have_a_rival_with_the_same_words():
+    x, y, z = ("x",), ("y",), ("z",)
+    phrases = {("a", "b"): x, ("the", "b"): x, ("of", "b"): y, ("the", "c"): z}
+    options = {e: {f: 0.9} for e, f in phrases.items()}
+    s = system_of([], options, dict.fromkeys(phrases.items(), 3))
+    assert probing.triples(s) == [(("a", "b"), ("the", "b"), ("of", "b"))]
+    s.counts[("a", "b"), x] = 2  # too seldom to be trusted
+    assert probing.triples(s) == []
+
+
+def test_a_verdict_of_two_intervals_is_one_that_both_share():
+    sides = {"above": (0.1, 0.3), "on": (-0.2, 0.4), "below": (-0.3, -0.1)}
+    judged = {
+        name: judge(Interval(sum(ends) / 2, *ends, 5), above=0.0, paper_regime=False)
+        for name, ends in sides.items()
+    }
+    for (a, x), (b, y) in itertools.product(judged.items(), repeat=2):
+        want = x.verdict if a == b else "undecided"
+        assert contest.agreed([x, y]).verdict == want, (a, b)
+
+
+def test_the_paper_scale_has_the_papers_sizes_and_its_own_training(tmp_path):
+    run = Run(tmp_path, scale="paper")
+    n, m, l, rank = run.pick(**contest.SIZES)
+    config = EncoderDecoderConfig(15_000, 15_000, m, n, l, rank)
+    assert config == PRESETS["paper"]
+    assert nets.tuned(run, 1.0, None) == (1.0, {1.0: 0.0})
+    small = EncoderDecoderConfig(8, 8, 4, 6, 3, None)
+    net = nets.make("gru", small, 0, printed=True)
+    assert net.encoder.embedding.weight.abs().max() < 0.06  # N(0, 0.01²)
+    before = net.encoder.embedding.weight.clone()
+    nets.train(run, net, [([3, 2], [4, 2])], None, 2, 0)
+    change = (net.encoder.embedding.weight - before).abs().max()
+    assert 0 < change < 0.02  # Adadelta's first steps have the size of √ε
 
 
 def test_distance_counts_words():

@@ -9,6 +9,7 @@ import torch
 from ..decoding import sample
 from ..lab.run import Run
 from ..model import RNNEncoderDecoder
+from ..phrases import score_pairs
 from ..training import pad
 from .probing import meaning
 from .system import System, Words
@@ -17,16 +18,25 @@ LONG = 4  # "more than 3 words per source phrase" (§4.3)
 SAMPLES = 50  # of each source phrase (§4.3)
 
 
+RARE, FREQUENT = 3, 10  # times that a phrase is seen, at most and at least (ours)
+TOP = 5  # samples a source that Table 3 shows
+
+
 def examine(
-    run: Run, net: RNNEncoderDecoder, s: System, scores: dict[tuple[Words, Words], float], seed: int
+    run: Run,
+    net: RNNEncoderDecoder,
+    fresh: RNNEncoderDecoder,
+    s: System,
+    scores: dict[tuple[Words, Words], float],
+    seed: int,
 ) -> dict[str, Any]:
-    """Return what C2a and C4 to C6 judge, of one net."""
+    """Return what C2a and C4 to C6 judge, of one net, and of what it was before its training."""
     return {
         "choices": chosen(s, scores),
         "scores": correlated(s, scores),
         "samples": sampled(run, net, s, seed),
         "units": time_scales(run, net, s),
-        "meaning": meaning(run, net, s, seed),
+        "meaning": meaning(run, net, fresh, s),
     }
 
 
@@ -52,24 +62,28 @@ def distance(a: Words, b: Words) -> int:
 def chosen(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str, Any]:
     """Compare the best targets by p(f | e) and by the net, with what the test pages say.
 
-    Only phrases of which the two choose differently; each as often as it occurs.
+    Only phrases of which the table has one likeliest target: most pairs of long phrases occur once,
+    and of several with the same probability none is its choice. Each as often as it occurs.
     """
-    tables = longest(s)
-    best = {
-        e: (max(rows, key=lambda r: r[1])[0], max(rows, key=lambda r: scores[e, r[0]])[0])
-        for e, rows in tables.items()
-    }
+    tables, best = longest(s), {}
+    for e, rows in tables.items():
+        top = [f for f, p in rows if p >= max(p for _, p in rows) - 1e-9]
+        if len(top) == 1:
+            best[e] = (top[0], max(rows, key=lambda r: scores[e, r[0]])[0])
     often = collections.Counter()
     for (e, _), n in s.counts.items():
         if e in tables:
             often[e] += n
     line = float(np.median(list(often.values()))) if often else 0.0
     found = {name: [0, 0, 0] for name in ("frequent", "rare")}  # nearer, as near, farther
+    phrases = {e: [0, 0] for e in sorted(best)}  # nearer and farther, by source phrase
     for e, f in s.occurring:
         if e in best and best[e][0] != best[e][1]:
             by_table, by_net = (distance(choice, f) for choice in best[e])
             kind = "frequent" if often[e] > line else "rare"
             found[kind][(by_net > by_table) - (by_net < by_table) + 1] += 1
+            phrases[e][0] += by_net < by_table
+            phrases[e][1] += by_net > by_table
     shorter = [len(b) - len(a) for a, b in best.values()]
     examples = [
         [" ".join(e), " ".join(best[e][0]), " ".join(best[e][1])]
@@ -77,10 +91,32 @@ def chosen(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str, Any
         if best[e][0] != best[e][1]
     ]
     return {
-        "nearer": found, "line": line, "phrases": len(best),
+        "nearer": found, "line": line, "phrases": len(best), "long": len(tables),
+        "each": [f"{a} {b}" for a, b in phrases.values()],
         "different": sum(a != b for a, b in best.values()),
         "longer by": float(np.mean(shorter)) if shorter else 0.0, "examples": examples,
     }  # fmt: skip
+
+
+def confident(s: System) -> list[tuple[int, float, float]]:
+    """Return, for each long source phrase that occurs on the test pages, how sure the table is.
+
+    Times seen in training; mean over its occurrences of the largest p(f | e), less the share of
+    them in which such a target stands there (of several that are as likely, a random one is taken);
+    and the number of occurrences.
+    """
+    seen, told = collections.Counter(), collections.defaultdict(list)
+    wanted = {e for e, _ in s.occurring if len(e) >= LONG and e in s.options}
+    for (e, _), n in s.counts.items():
+        if e in wanted:
+            seen[e] += n
+    for e, f in s.occurring:
+        if e in wanted:
+            span = s.options[e]
+            log = span.features[:, 0]
+            top = [g for g, x in zip(span.targets, log) if x >= log.max() - 1e-9]
+            told[e].append(float(np.exp(log.max())) - (f in top) / len(top))
+    return [(seen[e], float(np.mean(rows)), float(len(rows))) for e, rows in sorted(told.items())]
 
 
 def correlated(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str, Any]:
@@ -94,10 +130,11 @@ def correlated(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str,
 
 
 def sampled(run: Run, net: RNNEncoderDecoder, s: System, seed: int) -> dict[str, Any]:
-    """Draw from the net for long source phrases, and look the samples up.
+    """Draw from the net for long source phrases, and look the five best by its score up (Table 3).
 
     "written": words that stand side by side, in this order, somewhere in the French of the
-    training. "in the table": among all targets of this source, however rare.
+    training, of which words outside the shortlist are [UNK], as the net says them. "outside":
+    not among all targets of this source in the table, however rare.
     """
     most = run.pick(test=3, default=200)
     tables = list(longest(s)) or [e for e in s.options if len(e) > 1] or list(s.options)
@@ -112,17 +149,25 @@ def sampled(run: Run, net: RNNEncoderDecoder, s: System, seed: int) -> dict[str,
     for e, f in s.counts:
         if e in wanted:
             known[e].add(f)
-    written = in_text(set(said), [f for _, f in s.parts["train"]])
-    outside, share, top = [], [], []
-    for k, e in enumerate(sources):
-        own = said[k * SAMPLES : (k + 1) * SAMPLES]
-        often = collections.Counter(own).most_common(5)
-        outside.append(float(np.mean([f not in known[e] for f, _ in often])))
-        share.append(float(np.mean([f in written for f in own])))
+    as_heard = lambda f: tuple(w if w in target.index else "[UNK]" for w in f)  # noqa: E731
+    known = {e: {as_heard(f) for f in rows} for e, rows in known.items()}
+    written = in_text(set(said), [as_heard(f) for _, f in s.parts["train"]])
+    drawn = [
+        (e, collections.Counter(said[k * SAMPLES : (k + 1) * SAMPLES]))
+        for k, e in enumerate(sources)
+    ]
+    pairs = [(e, f) for e, often in drawn for f in often]
+    scores = dict(zip(pairs, score_pairs(net, s.ids(pairs))))
+    outside, share, every, top = [], [], [], []
+    for k, (e, often) in enumerate(drawn):
+        best = sorted(often, key=lambda f, e=e: -scores[e, f])[:TOP]
+        outside.append(float(np.mean([f not in known.get(e, ()) for f in best])))
+        share.append(float(np.mean([f in written for f in best])))
+        every.append(sum(n for f, n in often.items() if f in written) / SAMPLES)
         if k % max(len(sources) // 8, 1) == 0:
-            top.append([" ".join(e), *(f"{' '.join(f)} (×{n})" for f, n in often[:3])])
+            top.append([" ".join(e), *(f"{' '.join(f)} (×{often[f]})" for f in best[:3])])
     return {"outside": float(np.mean(outside)), "written": float(np.mean(share)),
-            "sources": len(sources), "top": top}  # fmt: skip
+            "all written": float(np.mean(every)), "sources": len(sources), "top": top}  # fmt: skip
 
 
 def in_text(phrases: set[Words], texts: list[Words]) -> set[Words]:

@@ -1,9 +1,10 @@
 """What most claims judge: nets trained on phrase pairs, and their scores in the system."""
 
+import dataclasses
 import functools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..bleu import from_counts
 from ..config import EncoderDecoderConfig, count_parameters
 from ..cslm import CSLM, CSLMConfig
 from ..lab.run import Run
-from ..lab.statistics import Interval, interval, paired, seeds_needed
+from ..lab.statistics import UNDECIDED, Interval, Judgement, every, interval, paired, seeds_needed
 from ..loglinear import LogLinear
 from ..phrases import score_pairs
 from ..training import clip_gradient, pad
@@ -21,7 +22,10 @@ from . import choices, nets, system
 from .nets import RECIPE, make, nats, seen, train, tuned
 
 RATE = 2e-3  # the middle of the first grid
-STEPS = {"test": 6, "default": 3400}
+STEPS = {"test": 6, "default": 6800, "paper": 68_000}
+SIZES = {  # n, m, maxout pairs, rank of G
+    "test": (6, 4, 3, 3), "default": (96, 48, 48, 48), "paper": (1000, 100, 500, 100),
+}  # fmt: skip
 ROWS, PASSES, LEARNING = 64, 3, 1e-3  # of the CSLM's training
 TUNED = ("gru", "tanh", "blind")
 BETWEEN = (
@@ -30,33 +34,55 @@ BETWEEN = (
 )
 
 
-def config_of(run: Run) -> EncoderDecoderConfig:
-    """Return the nets' sizes: a tenth of the paper's."""
-    n, m, l, rank = run.pick(test=(6, 4, 3, 3), default=(96, 48, 48, 48))
-    known = system.build(run).lists
+def config_of(run: Run, share: float = 1.0) -> EncoderDecoderConfig:
+    """Return the nets' sizes: a tenth of the paper's, or the paper's."""
+    n, m, l, rank = run.pick(**SIZES)
+    known = system.build(run, share).lists
     return EncoderDecoderConfig(len(known[0]), len(known[1]), m, n, l, rank)
 
 
-@functools.lru_cache(1)
-def drawn(run: Run) -> list[nets.Pair]:
+def steps_of(run: Run, share: float = 1.0) -> int:
+    """Return the steps of a training, in proportion to the share of the corpus that it has."""
+    return max(round(share * run.pick(**STEPS)), 2)
+
+
+def drawn(run: Run, share: float = 1.0) -> list[nets.Pair]:
     """Return as many of the table's pairs as a training sees, each once (§3.1)."""
-    s = system.build(run)
+    return _drawn(run, share)
+
+
+@functools.lru_cache(1)
+def _drawn(run: Run, share: float) -> list[nets.Pair]:
+    s = system.build(run, share)
     pairs = list(s.counts)
-    count = min(nets.BATCH * run.pick(**STEPS), len(pairs))
+    count = min(nets.BATCH * steps_of(run, share), len(pairs))
     return s.ids(random.Random(0).sample(pairs, count))
 
 
-def pairs_of(run: Run, kind: str, part: str = "train") -> Sequence[nets.Pair]:
+def pairs_of(
+    run: Run, kind: str, part: str = "train", share: float = 1.0
+) -> Sequence[nets.Pair]:  # fmt: skip
     """Return phrase pairs as a contender sees them."""
-    s = system.build(run)
-    return seen(kind, drawn(run) if part == "train" else s.ids(s.held[part]))
+    s = system.build(run, share)
+    return seen(kind, drawn(run, share) if part == "train" else s.ids(s.held[part]))
+
+
+def trained(run: Run, kind: str, rate: float | None, seed: int, share: float = 1.0):
+    """Return a contender after a whole training; without a rate in the paper's own way."""
+    rate = None if run.scale == "paper" else rate
+    net = make(kind, config_of(run, share), seed, printed=rate is None)
+    pairs = pairs_of(run, kind, share=share)
+    return train(run, net, pairs, rate, steps_of(run, share), seed)
 
 
 def tune_rate(run: Run, kind: str, rate: float, seed: int) -> float:
     """Return the loss per word on dev's new phrase pairs after a whole training at a rate."""
-    net = make(kind, config_of(run), seed)
-    train(run, net, pairs_of(run, kind), rate, run.pick(**STEPS), seed)
-    return nats(net, pairs_of(run, kind, "dev"))
+    return nats(trained(run, kind, rate, seed), pairs_of(run, kind, "dev"))
+
+
+def printed(run: Run, kind: str, seed: int) -> float:
+    """Return a contender's loss on test's new phrase pairs, trained as the paper prints it."""
+    return nats(trained(run, kind, None, seed), pairs_of(run, kind, "test"))
 
 
 def rates(run: Run) -> dict[str, tuple[float, dict[float, float]]]:
@@ -70,7 +96,9 @@ def rates(run: Run) -> dict[str, tuple[float, dict[float, float]]]:
     }  # fmt: skip
 
 
-def learn(run: Run, kind: str, rate: float, seed: int, both: bool) -> dict[str, Any]:
+def learn(
+    run: Run, kind: str, rate: float, seed: int, both: bool, share: float = 1.0
+) -> dict[str, Any]:  # fmt: skip
     """Train a contender; let its scores enter the system, if it is one whose scores do.
 
     Args:
@@ -79,13 +107,17 @@ def learn(run: Run, kind: str, rate: float, seed: int, both: bool) -> dict[str, 
         rate: of learning.
         seed: of weights, batches and tuning.
         both: also rerank with the neural language model.
+        share: of the corpus, and of the steps.
     """
-    s, began = system.build(run), time.process_time()
-    net = make(kind, config_of(run), seed)
-    train(run, net, pairs_of(run, kind), rate, run.pick(**STEPS), seed)
-    found: dict[str, Any] = {"seconds": time.process_time() - began}
+    s = system.build(run, share)
+    pairs_of(run, kind, share=share)
+    began = time.process_time()
+    net = trained(run, kind, rate, seed, share)
+    found: dict[str, Any] = {
+        "seconds": time.process_time() - began, "sentences": len(s.parts["train"]),
+    }  # fmt: skip
     for part in ("dev", "test"):
-        found[part] = nats(net, pairs_of(run, kind, part))
+        found[part] = nats(net, pairs_of(run, kind, part, share))
     if kind not in ("gru", "blind"):
         return found
     options = [(e, f) for e, span in s.options.items() for f in span.targets]
@@ -96,7 +128,9 @@ def learn(run: Run, kind: str, rate: float, seed: int, both: bool) -> dict[str, 
     if kind == "gru":
         found["base"] = system.tune(run, s, table, system.BASE, seed)
         found["penalty"] = system.tune(run, s, table, [*active, "unknown"], seed)
-        found |= choices.examine(run, net, s, scores, seed)
+        fresh = make(kind, config_of(run, share), seed, printed=run.scale == "paper")
+        fresh.to(run.device).eval()
+        found |= choices.examine(run, net, fresh, s, scores, seed)
         if both:
             found["lists"] = rerank(run, s, table, found, seed)
     return found
@@ -192,13 +226,54 @@ def runs_of(run: Run, kind: str, count: int | None = None) -> list[dict[str, Any
     if count is None:
         count = run.pick(test=2, default=5 if kind in TUNED else 3)
     rate = rates(run)[own][0]
-    few = run.pick(test=1, default=3)  # that also rerank with the language model
+    both = kind == "gru"  # these also rerank with the language model
     return [
-        run.trial(
-            learn, kind=kind, rate=rate, seed=seed, both=kind == "gru" and seed < run.seed + few
-        )
+        run.trial(learn, kind=kind, rate=rate, seed=seed, both=both, share=1.0)
         for seed in run.seeds(count)
     ]
+
+
+def smaller(run: Run) -> list[dict[str, list[dict[str, Any]]]]:
+    """Return what contenders find on a quarter and on a half of the corpus, and on the whole.
+
+    Two seeds of each, trained in proportion; the first net of a part also reranks.
+    """
+    best, seeds = rates(run), run.seeds(run.pick(test=1, default=2))
+
+    def part(kind: str, share: float) -> list[dict[str, Any]]:
+        return [
+            run.trial(learn, kind=kind, rate=best[kind][0], seed=seed, share=share,
+                      both=kind == "gru" and seed == run.seed)
+            for seed in seeds
+        ]  # fmt: skip
+
+    shares = run.pick(test=(0.5,), default=(0.25, 0.5))
+    found = [{kind: part(kind, share) for kind in TUNED} for share in shares]
+    return [*found, {kind: runs_of(run, kind)[: len(seeds)] for kind in TUNED}]
+
+
+def trend(
+    run: Run,
+    score: Callable[[dict[str, list[dict]]], float],
+    digits: int = 2,
+    of: str = "two nets each",
+) -> str:
+    """Tell a number at three sizes of the corpus: what "not seen at this scale" rests on."""
+    told = (f"{x['gru'][0]['sentences']:,}: {score(x):.{digits}f}" for x in smaller(run))
+    return f" By sentences of the training, {of}: {'; '.join(told)}."
+
+
+def mean(found: Sequence[dict], of: Callable[[dict], float]) -> float:
+    """Return the mean over nets of what is asked of each."""
+    return sum(map(of, found)) / max(len(found), 1)
+
+
+def agreed(judgements: Sequence[Judgement]) -> Judgement:
+    """Return a verdict that all share, each on its own interval; otherwise undecided."""
+    worst = every(judgements)
+    if len({judged.verdict for judged in judgements}) == 1:
+        return worst
+    return dataclasses.replace(worst, verdict=UNDECIDED)
 
 
 def gain(found: list[dict], ours: str = "rnn", theirs: str = "base") -> Interval:
@@ -232,10 +307,19 @@ def mean_of(values) -> list[float]:
     return bounds(interval(list(values)))
 
 
-def would_decide(found: Interval, line: float) -> str:
-    """Say how many seeds would take the line out of an interval."""
+def would_decide(found: Interval, line: float, other: Interval | None = None) -> str:
+    """Say how many seeds would take the line out of an interval over nets.
+
+    Args:
+        found: over nets.
+        line: of the claim.
+        other: over sentences or phrases, which more nets would not narrow.
+    """
     count = seeds_needed(found, line)
-    return f"About {count} seeds." if count else "No number of seeds: the mean is on the line."
+    text = f"About {count} seeds." if count else "No number of seeds: the mean is on the line."
+    if other is not None and other.low <= line <= other.high:
+        text += " More test pages as well, as the interval over them contains the line."
+    return text
 
 
 def protocol(run: Run) -> str:
@@ -248,10 +332,11 @@ def protocol(run: Run) -> str:
     return (
         f"{system.told(s)}Nets: shortlists of {config.source_vocab_size:,} words, embeddings of "
         f"{config.embedding_size}, {config.hidden_size} units, {config.maxout_size} maxout pairs, "
-        f"G of rank {config.output_rank}; "
+        f"G of rank {config.output_rank} (App. A's wiring, the unit of eq. 8); "
         + ", ".join(f"{kind} {n:,} weights" for kind, n in sizes.items())
-        + f". {run.pick(**STEPS):,} steps of {nets.BATCH} of the table's unique pairs, "
-        "drawn once. The rate rises for 100 steps and falls in a line over the second half; tuned "
-        "for gru, tanh and blind alike, at the full length, on a seed apart: "
-        f"{nets.told(rates(run))}. {RECIPE} "
+        + f". {steps_of(run):,} steps of {nets.BATCH} of the table's unique pairs, "
+        f"drawn once: {len(drawn(run)) / len(s.counts):.0%} of them. The rate rises for 100 steps "
+        "and falls in a line over the second half; tuned for gru, tanh and blind alike, at the "
+        f"full length, on a seed apart (the wide tanh net takes tanh's): {nets.told(rates(run))}. "
+        f"{RECIPE} "
     )

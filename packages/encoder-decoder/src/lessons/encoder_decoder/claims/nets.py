@@ -11,7 +11,7 @@ from ..config import EncoderDecoderConfig
 from ..lab.run import Run
 from ..model import RNNEncoderDecoder
 from ..phrases import END, score_pairs
-from ..training import batches_of_one_length, clip_gradient, pad
+from ..training import Adadelta, batches_of_one_length, clip_gradient, pad
 
 Pair = tuple[list[int], list[int]]
 BATCH = 64  # §4.1.1
@@ -37,12 +37,23 @@ RECIPE = (
 )
 
 
-def make(kind: str, config: EncoderDecoderConfig, seed: int) -> RNNEncoderDecoder:
-    """Return a contender that has learned nothing, of a configuration's sizes."""
+def make(
+    kind: str, config: EncoderDecoderConfig, seed: int, printed: bool = False
+) -> RNNEncoderDecoder:
+    """Return a contender that has learned nothing, of a configuration's sizes.
+
+    Args:
+        kind: of `KINDS`.
+        config: sizes of one with both gates.
+        seed: of its weights.
+        printed: its weights begin as the paper says, all but the recurrent ones at 0.01.
+    """
     gates, wider = KINDS[kind]
     size = round(wider * config.hidden_size)
     generator = torch.Generator().manual_seed(seed)
     net = RNNEncoderDecoder(dataclasses.replace(config, gates=gates, hidden_size=size), generator)
+    if printed:
+        return net
     with torch.no_grad():
         for name, weight in net.named_parameters():
             if "embedding" in name:
@@ -66,25 +77,31 @@ def train(
     run: Run,
     net: RNNEncoderDecoder,
     pairs: Sequence[Pair],
-    rate: float,
+    rate: float | None,
     steps: int,
     seed: int,
     batch: int = BATCH,
 ) -> RNNEncoderDecoder:
     """Train a net for so many steps; return it in eval mode.
 
-    The rate rises for 100 steps, stays, and falls in a line to nothing over the second half.
+    With Adam the rate rises for 100 steps, stays, and falls in a line to nothing over the second
+    half. Without a rate: Adadelta, which has none, as the paper prints it.
     """
     net.to(run.device).train()
     generator = torch.Generator().manual_seed(seed)
     passes = (batches_of_one_length(pairs, batch, 10, generator) for _ in itertools.count())
     chosen = itertools.islice(itertools.chain.from_iterable(passes), steps)
-    optimizer = torch.optim.Adam(net.parameters(), rate, fused=True)
+    optimizer: torch.optim.Optimizer = (
+        Adadelta(net.parameters()) if rate is None
+        else torch.optim.Adam(net.parameters(), rate, fused=True)
+    )  # fmt: skip
     warm, fall = min(WARMUP, max(steps // 4, 1)), max(round(FALL * steps), 1)
-    for step, rows in enumerate(run.track(list(chosen), f"rate {rate:g}, seed {seed}")):
-        now = rate * min((step + 1) / warm, 1.0, (steps - step) / fall)
-        for group in optimizer.param_groups:
-            group["lr"] = now
+    what = "Adadelta" if rate is None else f"rate {rate:g}"
+    for step, rows in enumerate(run.track(list(chosen), f"{what}, seed {seed}")):
+        if rate is not None:
+            now = rate * min((step + 1) / warm, 1.0, (steps - step) / fall)
+            for group in optimizer.param_groups:
+                group["lr"] = now
         src, length = pad([pairs[i][0] for i in rows])
         tgt, _ = pad([pairs[i][1] for i in rows])
         optimizer.zero_grad()
@@ -104,19 +121,19 @@ def nats(net: RNNEncoderDecoder, pairs: Sequence[Pair]) -> float:
 def tuned(run: Run, first: float, loss) -> tuple[float, dict[float, float]]:
     """Return the rate with the least loss, and all losses by rate.
 
-    A grid of factors 2, which grows until the best is not at its edge (of five rates at most).
+    A grid of factors 2, which grows until the best is not at its edge (of eight rates at most).
 
     Args:
-        run: at its smallest scale nothing is tuned.
+        run: at its smallest scale nothing is tuned, nor at the paper's, as Adadelta has no rate.
         first: the middle of the first grid.
         loss: of a rate.
     """
-    if run.scale == "test":
+    if run.scale in ("test", "paper"):
         return first, {first: 0.0}
     tried = {rate: loss(rate) for rate in (first / 2, first, 2 * first)}
     while True:
         best = min(tried, key=tried.__getitem__)
-        if min(tried) < best < max(tried) or len(tried) > 4:
+        if min(tried) < best < max(tried) or len(tried) > 7:
             return best, tried
         edge = best / 2 if best == min(tried) else best * 2
         tried[edge] = loss(edge)

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from ..training import pad
 from . import made_up
 from .system import System, Words
 
-PAIRS = 2000  # of phrases, that are compared
+SEEN, SURE = 3, 0.3  # times and probability of a translation that is trusted (ours)
 
 
 @torch.no_grad()
@@ -26,37 +27,55 @@ def vectors(run: Run, net: RNNEncoderDecoder, phrases: Sequence[Words], known: S
     return F.normalize(net.encode(src.to(run.device), length.to(run.device)), dim=-1).cpu()
 
 
-def meaning(run: Run, net: RNNEncoderDecoder, s: System, seed: int) -> dict[str, float]:
-    """Compare cosines of phrases that mean the same with those of others as like in words.
+def triples(s: System) -> list[tuple[Words, Words, Words]]:
+    """Return phrases (a, b, d): a and b mean the same, d another thing in words as like to a's.
 
-    The same: with one likeliest translation in the table. Each such pair (a, b) has a rival pair
-    (a, d) of other translations, in which d has as many words as b and shares as many with a.
+    The same: both have one likeliest translation in the table, seen `SEEN` times and with a
+    probability of `SURE` or more, as a pair seen once is too often a wrong alignment. The rival d
+    has as many words as b, and the same ones in common with a. No word is outside the shortlist.
     """
-    rng = random.Random(seed)
-    best = {e: span.targets[int(np.argmax(span.features[:, 0]))] for e, span in s.options.items()}
-    best = {e: f for e, f in best.items() if len(e) > 1}
+    rng, best = random.Random(0), {}
+    for e, span in s.options.items():
+        k = int(np.argmax(span.features[:, 0]))
+        f = span.targets[k]
+        sure = span.features[k, 0] >= np.log(SURE) and s.counts.get((e, f), 0) >= SEEN
+        if len(e) > 1 and sure and not s.lists[0].unknown(e):
+            best[e] = f
     by_f: dict[Words, list[Words]] = {}
     by_length: dict[int, list[Words]] = {}
     for e in sorted(best):
         by_f.setdefault(best[e], []).append(e)
         by_length.setdefault(len(e), []).append(e)
     same = [(a, b) for row in by_f.values() for a, b in itertools.pairwise(row)]
-    rng.shuffle(same)
     found = []
-    for a, b in same[:PAIRS]:
-        shared, own = len(set(a) & set(b)), by_length[len(b)]
-        for d in rng.sample(own, min(len(own), 300)):
-            if d not in (a, b) and best[d] != best[a] and len(set(a) & set(d)) == shared:
-                found.append((a, b, d))
-                break
-    if not found:
-        return {"nearer by": 0.0, "pairs": 0}
-    a, b, d = (vectors(run, net, column, s.lists[0]) for column in zip(*found))
-    cosines = [(a * x).sum(-1) for x in (b, d)]
-    return {
-        "nearer by": float((cosines[0] - cosines[1]).mean()), "pairs": len(found),
-        "same": float(cosines[0].mean()), "other": float(cosines[1].mean()),
-    }  # fmt: skip
+    for a, b in same:
+        shared = set(a) & set(b)
+        rivals = [
+            d
+            for d in by_length[len(b)]
+            if d not in (a, b) and best[d] != best[a] and set(a) & set(d) == shared
+        ]
+        if rivals:
+            found.append((a, b, rng.choice(rivals)))
+    return found
+
+
+def meaning(
+    run: Run, net: RNNEncoderDecoder, fresh: RNNEncoderDecoder, s: System
+) -> dict[str, Any]:  # fmt: skip
+    """Return of which triples the phrase of the same meaning is the nearer one (1 or 0).
+
+    By the net, and by the one that it was before its training: what length, place and number of
+    common words do by themselves.
+    """
+    asked = triples(s)
+    if not asked:
+        return {"nearer": [0, 1], "before": [0, 1], "some": []}
+    found: dict[str, Any] = {"some": [" / ".join(map(" ".join, t)) for t in asked[:8]]}
+    for name, own in (("nearer", net), ("before", fresh)):
+        a, b, d = (vectors(run, own, column, s.lists[0]) for column in zip(*asked))
+        found[name] = ((a * b).sum(-1) > (a * d).sum(-1)).int().tolist()
+    return found
 
 
 def pattern(phrase: Words) -> str:

@@ -50,9 +50,18 @@ def cut(text: str) -> Words:
     return tuple(word.lower() for word in words(text))
 
 
+def build(run: Run, share: float = 1.0) -> System:
+    """Align words, extract phrases, count, train the language model.
+
+    Args:
+        run: for its scale and data.
+        share: of the sentences of the training, spread over the pages.
+    """
+    return _built(run, share)
+
+
 @functools.lru_cache(1)
-def build(run: Run) -> System:
-    """Align words, extract phrases, count, train the language model."""
+def _built(run: Run, share: float) -> System:
     limits = run.pick(
         test={"train": 80, "dev": 4, "test": 6}, default={"train": None, "dev": 300, "test": 1000}
     )
@@ -66,7 +75,7 @@ def build(run: Run) -> System:
             pairs = getattr(corpus, name)
             step = max(len(pairs) // most, 1) if most else 1  # spread over the pages
             parts[name] = [(cut(a), cut(b)) for a, b in pairs[::step][:most]]
-    train = parts["train"]
+    train = parts["train"] = parts["train"][:: round(1 / share)]
     forward, ours = aligning.model_1(train)
     backward, theirs = aligning.model_1([(f, e) for e, f in train])
     links = [aligning.grown(a, b) for a, b in zip(ours, theirs)]
@@ -83,7 +92,7 @@ def build(run: Run) -> System:
                 if pair not in found:
                     new[pair] = None
         held[name] = list(new)[:: max(len(new) // 20_000, 1)]
-    size = run.pick(test=40, default=2000)
+    size = run.pick(test=40, default=2000, paper=15_000)
     lists = Shortlist((e for e, _ in train), size), Shortlist((f for _, f in train), size)
     lm = Trigrams(f for _, f in train)
     asked = {

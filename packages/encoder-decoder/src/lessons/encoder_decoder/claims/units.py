@@ -1,10 +1,10 @@
-"""Claims C6a, C6b: units of short and long memory, and how their gates stand."""
+"""Claim C6 and demonstration D8: units of short and long memory, and how their gates stand."""
 
-from ..lab.claim import Finding, claim
+from ..lab.claim import Finding, claim, demonstration
 from ..lab.figures import BLUE
 from ..lab.run import Run
 from ..lab.statistics import interval, judge
-from .contest import BETWEEN, bounds, protocol, runs_of, would_decide
+from .contest import BETWEEN, bounds, mean, protocol, runs_of, trend, would_decide
 
 SENTENCE = (
     "Those units that learn to capture short-term dependencies will tend to have reset gates that "
@@ -35,13 +35,14 @@ def draw_units(figure, numbers) -> None:
 
 
 @claim(
-    "C6a",
+    "C6",
     "§2.3",
     "Units of short memory have their reset gates active more often.",
     draw_units,
     quotes=SENTENCE,
-    asks=f"{HOW}; its reset gate is active where it is below one half (close to 0 it forgets). "
-    "The rank correlation over units of memory and share of active steps.",
+    asks=f"{HOW}; its reset gate is taken as active where it is below one half, as close to 0 it "
+    "forgets (the paper does not say which is active; with the other reading the sign turns "
+    "round). The rank correlation over units of memory and share of active steps.",
     holds_if="the 95% interval over nets lies below 0",
     fails_if="it lies above",
     full_only=True,
@@ -49,29 +50,28 @@ def draw_units(figure, numbers) -> None:
 def resets(run: Run) -> Finding:
     """Correlate memory and resets."""
     units = [f["units"] for f in runs_of(run, "gru")]
-    found = interval([rank_correlation(u["memory"], u["reset active"]) for u in units])
+    turned = lambda u: rank_correlation(u["memory"], u["reset active"])  # noqa: E731
+    found = interval([turned(u) for u in units])
     return Finding(
         judge(found, below=0.0, paper_regime=False),
         ours=f"rank correlation {found.text(2)}",
         ran=protocol(run),
         measured=f"Memory and share of active resets: {found.text(2)} over "
-        f"{len(units[0]['memory'])} units.",
+        f"{len(units[0]['memory'])} units."
+        + trend(run, lambda x: mean(x["gru"], lambda f: turned(f["units"]))),
         numbers={"correlation": bounds(found), **units[0]},
         between=BETWEEN + ".",
         would_decide=would_decide(found, 0.0),
     )
 
 
-@claim(
-    "C6b",
-    "§2.3",
+@demonstration(
+    "D8",
     "Units of long memory keep their update gates mostly active.",
-    quotes="but those that capture longer-term dependencies will have update gates that are mostly "
-    "active.",
-    asks=f"{HOW}. The rank correlation over units of memory and mean update gate (eq. 7 all but "
-    "implies its sign: an illustration rather than evidence).",
-    holds_if="the 95% interval over nets lies above 0",
-    fails_if="it lies below",
+    asks="“…but those that capture longer-term dependencies will have update gates that are mostly "
+    f"active” (§2.3). {HOW}. The rank correlation over units of memory and mean update gate. "
+    "Equation 7 all but implies its sign, so nothing is tested.",
+    source="§2.3",
     full_only=True,
 )
 def updates(run: Run) -> Finding:
@@ -79,11 +79,9 @@ def updates(run: Run) -> Finding:
     units = [f["units"] for f in runs_of(run, "gru")]
     found = interval([rank_correlation(u["memory"], u["update"]) for u in units])
     return Finding(
-        judge(found, above=0.0, paper_regime=False),
+        None,
         ours=f"rank correlation {found.text(2)}",
         ran=protocol(run),
         measured=f"Memory and mean update gate: {found.text(2)}.",
         numbers={"correlation": bounds(found)},
-        between=BETWEEN + ".",
-        would_decide=would_decide(found, 0.0),
     )
