@@ -91,6 +91,9 @@ def test_auto_is_right_on_both_sides_of_its_threshold(rows):
     many = ways.SMALL * 4 // 128**2 + (rows - 64)  # entries, about the threshold
     assert ways.best_way(experts, many) == ("padded" if rows < 64 else "grouped")
     assert ways.best_way([nn.Identity()], 1) == "grouped"
+    for busiest, way in ((39, "padded"), (40, "padded"), (41, "grouped")):  # of 40 entries
+        counts = torch.tensor([busiest, 0, 0, 0])
+        assert ways.best_way(experts, 40, counts) == way
     x = torch.randn(many // 2, 128, generator=noise())
     ours, theirs = (
         SparseMoE(128, 128, 4, 2, dispatch=how, generator=noise())(x, generator=noise())[0]
@@ -217,6 +220,12 @@ def test_no_tokens_at_all(way):
     assert HierarchicalMoE(5, 6, 2, 2, 2)(torch.zeros(0, 5))[0].shape == (0, 5)
 
 
+def test_one_token_alone():
+    layer = randomize(SparseMoE(5, 6, 4, 2)).eval()
+    x = tokens(5)
+    torch.testing.assert_close(layer(x)[0], layer(x[None])[0][0])
+
+
 def test_any_experts_with_any_gate():
     experts = [nn.Linear(5, 3, bias=False).double() for _ in range(4)]
     layer = MoELayer(experts, NoisyTopKGate(5, 4, 2, noise=False).double(), w_load=0)
@@ -269,11 +278,11 @@ def test_it_is_copied_pickled_and_loaded_strictly():
         SparseMoE(5, 6, 8, 2).load_state_dict(layer.state_dict())
 
 
-def test_static_capacity_exports_with_any_batch_and_compiles_into_one_graph():
+def test_static_capacity_exports_and_compiles_into_one_graph():
     layer = SparseMoE(5, 6, 4, 2, dispatch="padded", capacity_factor=2.0).eval()
     nn.init.normal_(layer.gate.weight)
     x = torch.randn(8, 5)
-    exported = torch.export.export(layer, (x,)).module()
+    exported = torch.export.export(layer, (x,)).module()  # its batch is fixed, as its slots are
     torch.testing.assert_close(exported(x)[0], layer(x)[0])
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x)[0], layer(x)[0])

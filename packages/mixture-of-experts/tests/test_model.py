@@ -174,6 +174,25 @@ def test_factored_moments_are_exact_for_rank_one_squares():
     torch.testing.assert_close(weight.detach(), whole.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("limit", [1, 24, 25, 48, 10**6])
+def test_a_stack_is_updated_alike_however_much_at_once(limit, monkeypatch):
+    import lessons.mixture_of_experts.optim as optim
+
+    found = []
+    for at_once in (limit, 24):
+        monkeypatch.setattr(optim, "AT_ONCE", at_once)
+        generator = torch.Generator().manual_seed(0)
+        weight = torch.nn.Parameter(torch.randn(2, 3, 4, 6, generator=generator).transpose(0, 1))
+        optimizer = FactoredAdam([weight], 0.1)
+        for _ in range(3):
+            weight.grad = torch.randn(2, 3, 4, 6, generator=generator).transpose(
+                0, 1
+            )  # other strides
+            optimizer.step()
+        found.append(weight.detach())
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
 def test_factored_moments_of_a_stack_are_those_of_each_matrix_and_are_small():
     stack = torch.nn.Parameter(torch.zeros(3, 4, 6))
     each = [torch.nn.Parameter(torch.zeros(4, 6)) for _ in range(3)]

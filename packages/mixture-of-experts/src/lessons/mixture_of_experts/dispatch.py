@@ -17,6 +17,7 @@ from torch import Tensor
 from .experts import Experts
 
 SMALL = 2**20  # multiply-adds of an expert's mean batch below which one batched product is faster
+ROOM = 4  # slots for each entry, at most, where one expert is much busier than others
 
 
 def loop(x_TD: Tensor, experts: Any, token_A: Tensor, expert_A: Tensor, weight_A: Tensor) -> Tensor:
@@ -102,9 +103,20 @@ def networks(experts: Any) -> Sequence[Any]:
     return list(experts)
 
 
-def best_way(experts: Any, entries: int) -> str:
-    """Return "padded" where experts are many and their batches small, else "grouped"."""
+def best_way(experts: Any, entries: int, counts_N: Tensor | None = None) -> str:
+    """Return "padded" where experts' batches are small and about equally large, else "grouped".
+
+    Args:
+        experts: of the layer.
+        entries: how many tokens are sent, in all.
+        counts_N: to each expert; None: no more than there are slots.
+    """
     if not isinstance(experts, Experts):
         return "grouped"
-    products = entries / len(experts) * experts.width * experts.hidden
-    return "padded" if products < SMALL else "grouped"
+    n = len(experts)
+    if entries / n * experts.width * experts.hidden >= SMALL:
+        return "grouped"
+    # Each gets as many slots as the busiest needs; where few get all, that is mostly air.
+    if counts_N is not None and int(counts_N.max()) * n > ROOM * max(entries, n):
+        return "grouped"
+    return "padded"

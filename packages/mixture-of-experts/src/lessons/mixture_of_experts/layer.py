@@ -128,7 +128,7 @@ class MoELayer(nn.Module):
         if mask is not None:
             padded_TO = y_TO.new_zeros(len(flat_TD), y_TO.shape[-1])
             y_TO = padded_TO.masked_scatter(mask.reshape(-1, 1), y_TO)
-        return y_TO.unflatten(0, x.shape[:-1]) if x.dim() != 2 else y_TO, loss, stats
+        return y_TO.view(*x.shape[:-1], y_TO.shape[-1]), loss, stats
 
     def mix(self, x_TD: Tensor, gating: Gating) -> tuple[Tensor, Stats]:
         """Send tokens to their experts and add up what comes back."""
@@ -137,7 +137,10 @@ class MoELayer(nn.Module):
         counts_N = torch.zeros(n, dtype=torch.long, device=x_TD.device)
         counts_N = counts_N.index_add(0, expert_A, torch.ones_like(expert_A))
         dropped, slots = counts_N.new_zeros(()), None
-        how = ways.best_way(self.experts, entries) if self.dispatch == "auto" else self.dispatch
+        how = self.dispatch
+        if how == "auto":
+            limited = self.capacity_factor is not None
+            how = ways.best_way(self.experts, entries, None if limited else counts_N)
         if self.capacity_factor is not None:
             slots = max(1, math.ceil(self.capacity_factor * entries / n))
             dropped = (counts_N - slots).clamp_min(0).sum()

@@ -1,8 +1,11 @@
 """How the paper trains: its schedule, and Adam with little memory for the experts (App. C.1, D)."""
 
+import itertools
 import math
 
 import torch
+
+AT_ONCE = 2**18  # numbers of a stack of matrices that are updated at once
 
 
 def inverse_sqrt(step: int, warmup: int = 1000, flat: int = 0) -> float:
@@ -55,26 +58,43 @@ class FactoredAdam(torch.optim.Optimizer):
         return loss
 
     def _update(self, parameter: torch.Tensor, group: dict) -> None:
-        gradient, state, beta2 = parameter.grad, self.state[parameter], group["beta2"]
+        gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if gradient.is_sparse:
             raise ValueError("FactoredAdam needs dense gradients, got a sparse one")
-        squared = gradient.square()
+        shape = parameter.shape
         factored = parameter.dim() >= 2
         if not state:
             state["step"] = 0
-            averages = [squared.mean(-1), squared.mean(-2)] if factored else [squared]
-            state["averages"] = [torch.zeros_like(average) for average in averages]
+            sizes = (shape[:-1], (*shape[:-2], shape[-1])) if factored else (shape,)
+            state["averages"] = [parameter.new_zeros(size) for size in sizes]
         state["step"] += 1
-        new = [squared.mean(-1), squared.mean(-2)] if factored else [squared]
-        for average, value in zip(state["averages"], new):
-            average.mul_(beta2).add_(value, alpha=1 - beta2)
-        correction = 1 - beta2 ** state["step"]
-        if factored:
-            rows, columns = state["averages"]
-            mean = rows.mean(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
-            second = (rows / mean).unsqueeze(-1) * columns.unsqueeze(-2)
-        else:
+        if not factored:
             (second,) = state["averages"]
-        root = (second / correction).sqrt_().add_(group["eps"])
-        parameter.sub_(gradient / root, alpha=group["lr"])
+            second.mul_(group["beta2"]).addcmul_(gradient, gradient, value=1 - group["beta2"])
+            self._move(parameter, gradient, second, state, group)
+            return
+        # Matrix by matrix of a stack, some at once: else what is computed on the way would take
+        # the memory that is saved. Slices, not views of another shape: they have any strides.
+        tensors = (parameter, gradient, *state["averages"])
+        if parameter.dim() == 2:
+            tensors = tuple(tensor.unsqueeze(0) for tensor in tensors)
+        some = max(1, AT_ONCE // max(1, shape[-2] * shape[-1]))
+        for place in itertools.product(*map(range, shape[:-3])):
+            for parts in zip(*(tensor[place].split(some) for tensor in tensors)):
+                self._move_matrices(*parts, state, group)
+
+    def _move_matrices(self, weight_NRC, gradient_NRC, row_NR, column_NC, state, group) -> None:
+        if not weight_NRC.numel():
+            return
+        squared = gradient_NRC.square()
+        row_NR.mul_(group["beta2"]).add_(squared.mean(-1), alpha=1 - group["beta2"])
+        column_NC.mul_(group["beta2"]).add_(squared.mean(-2), alpha=1 - group["beta2"])
+        mean = row_NR.mean(-1, keepdim=True).clamp_min(torch.finfo(row_NR.dtype).tiny)
+        second = torch.mul((row_NR / mean).unsqueeze(-1), column_NC.unsqueeze(-2))
+        self._move(weight_NRC, gradient_NRC, second, state, group)
+
+    @staticmethod
+    def _move(weight, gradient, second, state, group) -> None:
+        root = (second / (1 - group["beta2"] ** state["step"])).sqrt_().add_(group["eps"])
+        weight.addcdiv_(gradient, root, value=-group["lr"])

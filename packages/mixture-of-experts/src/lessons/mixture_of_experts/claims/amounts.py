@@ -20,7 +20,9 @@ def draw_data(figure, numbers) -> None:
         axes.plot(numbers["pieces"], values, "o-", color=COLOR.get(kind, TEAL), ms=4, label=kind)
     for kind, values in numbers["train"].items():
         axes.plot(numbers["pieces"], values, ":", color=COLOR.get(kind, TEAL))
-    axes.set(xscale="log", yscale="log", xlabel="million pieces read", ylabel="perplexity a piece")
+    axes.set(xscale="log", xlabel="million pieces read", ylabel="perplexity a piece")
+    axes.set_xticks(numbers["pieces"], [f"{x:.2g}" for x in numbers["pieces"]])
+    axes.minorticks_off()
     axes.legend(title="test; dotted: training")
 
 
@@ -77,8 +79,8 @@ def more_data(run: Run) -> Finding:
     "dropping 39% lower than the computationally matched baseline, but degrades at 131072 experts, "
     "possibly a result of too much sparsity",
     asks="1,024 experts in 32 groups against 256 in 16, at its own best rate, on the same text: "
-    "each expert then reads 6 tokens a weight, as each of the paper's 65,536 does, and 3 in its "
-    "largest model. Which number is too many cannot be known before.",
+    "each expert then reads 8 tokens a weight, where each of the paper's 65,536 reads 6, and of "
+    "131,072 each reads 3. Which number is too many cannot be known before.",
     holds_if="the interval of log(perplexity of 1,024 / of 256 experts) lies above 0",
     fails_if="it lies below 0: then 1,024 are not yet too many",
     paper="28.9, then 29.2",

@@ -105,7 +105,9 @@ def draw_growth(figure, numbers) -> None:
     for name, color in (("no losses", RED), ("importance", BLUE), ("both", GREEN)):
         for i, values in enumerate(numbers["cv"].get(name, [])):
             axes.plot(numbers["steps"], values, "o-", color=color, ms=3, label=None if i else name)
-    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="CV(Importance)")
+    axes.set(xscale="log", xlabel="steps", ylabel="CV(Importance)", ylim=(0, None))
+    axes.set_xticks(numbers["steps"], [str(step) for step in numbers["steps"]])
+    axes.minorticks_off()
     axes.legend()
 
 

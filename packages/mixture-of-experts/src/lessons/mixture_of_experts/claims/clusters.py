@@ -96,13 +96,16 @@ def draw(figure, numbers) -> None:
     for n, values in numbers["error"].items():
         left.plot([int(n)] * len(values), values, "o", color=BLUE)
     left.set(
-        xscale="log", xlabel="experts, two a point", ylabel="error over variance", ylim=(0, None)
+        xscale="log", xlabel="experts, two a point", ylabel="error over variance", ylim=(0, 1.05)
     )
     left.set_xticks([1, 4, 16, 64], ["dense", "4", "16", "64"])
+    left.minorticks_off()
     for i, (name, values) in enumerate(numbers["max load"].items()):
         right.plot([i] * len(values), values, "o", color=RED if name == "none" else GREEN)
     right.set_xticks(range(len(numbers["max load"])), list(numbers["max load"]))
-    right.set(ylabel="largest load over the mean", ylim=(0, None), xlabel="balancing losses")
+    right.margins(y=0.1)
+    right.set(ylabel="largest load over the mean", xlabel="balancing losses")
+    right.set_ylim(bottom=0)
 
 
 @demonstration(

@@ -42,14 +42,24 @@ def draw_capacity(figure, numbers) -> None:
     """Draw perplexity against the number of weights, ours and Figure 2's."""
     ours, paper = figure.subplots(1, 2)
     figure.set_size_inches(7.2, 3.4)
+    path, label = [], "dense: wide, deep, four LSTMs"
     for name, x, values in numbers["points"]:
-        dense = name in DENSE
         found = interval(values)
-        ours.errorbar(x, found.mean, [[found.mean - found.low], [found.high - found.mean]],
-                      fmt="s" if dense else "o", color=MUTED if dense else BLUE, ms=5)  # fmt: skip
-        ours.annotate(name, (x, found.mean), (5, 5), textcoords="offset points", fontsize=8)
+        ends = [[found.mean - found.low], [found.high - found.mean]]
+        if name in DENSE:
+            ours.errorbar(x, found.mean, ends, fmt="s", color=MUTED, ms=5, label=label)
+            label = None
+        else:
+            path.append((x, found.mean))
+            ours.errorbar(x, found.mean, ends, fmt="o", color=BLUE, ms=5)
+            # The last one's name stands on its left, where there is room.
+            last = name == SERIES[-1]
+            ours.annotate(name, (x, found.mean), (-6 if last else 6, 5), fontsize=8,
+                          ha="right" if last else "left", textcoords="offset points")  # fmt: skip
+    ours.plot(*zip(*path), color=BLUE, lw=1)
     ours.set(xscale="log", xlabel="weights without embedding and softmax",
              ylabel="test perplexity a piece")  # fmt: skip
+    ours.legend(fontsize=8)
     x, y = zip((8.4, 45.0), (37.8, 39.7), (272.9, 35.7), (1079.0, 34.6), (4303.4, 34.1))
     paper.plot(x, y, "o-", color=BLUE)
     paper.plot([8.4] * 3, [46.1, 45.7, 46.0], "s", color=MUTED)

@@ -18,7 +18,9 @@ def draw(figure, numbers) -> None:
     axes.set_xticks(
         range(3), ["pieces at random", "the gate's first choice", "pieces by their tag"]
     )
-    axes.set(ylabel="bits about the part of speech", ylim=(0, None), xlim=(-0.5, 2.5))
+    axes.set(ylabel="bits about the part of speech", xlim=(-0.5, 2.5))
+    axes.margins(y=0.1)
+    axes.set_ylim(bottom=0)
 
 
 @claim(
