@@ -152,6 +152,13 @@ class PhraseTable:
             ValueError: an empty phrase, a list of another size than the model's, or a name that is
                 there already.
         """
+        self._check(model, source, target, name)
+        ids = [(source.ids(e), target.ids(f)) for e, f in self.pairs]
+        scores = score_pairs(model, ids, batch)
+        new = scores if log else [math.exp(score) for score in scores]
+        return PhraseTable(self.pairs, {**self.scores, name: new})
+
+    def _check(self, model: RNNEncoderDecoder, source: Shortlist, target: Shortlist, name) -> None:
         if name in self.scores:
             raise ValueError(f"the table has a score {name!r} already")
         for side, known, size in (
@@ -163,10 +170,6 @@ class PhraseTable:
         for i, pair in enumerate(self.pairs):
             if not all(pair):
                 raise ValueError(f"pair {i} has an empty phrase: {pair}")
-        ids = [(source.ids(e), target.ids(f)) for e, f in self.pairs]
-        scores = score_pairs(model, ids, batch)
-        new = scores if log else [math.exp(score) for score in scores]
-        return PhraseTable(self.pairs, {**self.scores, name: new})
 
     def best(self, name: str, count: int = 3) -> dict[Phrase, list[Phrase]]:
         """Return each source's targets, best first by one score, ties in the table's order.

@@ -3,31 +3,27 @@
 import dataclasses
 import functools
 import random
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..bleu import from_counts
 from ..config import EncoderDecoderConfig, count_parameters
-from ..cslm import CSLM, CSLMConfig
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Interval, Judgement, every, interval, paired, seeds_needed
-from ..loglinear import LogLinear
 from ..phrases import score_pairs
-from ..training import clip_gradient, pad
 from . import choices, nets, system
 from .nets import RECIPE, make, nats, seen, train, tuned
+from .reranking import rerank
 
 RATE = 2e-3  # the middle of the first grid
 STEPS = {"test": 6, "default": 6800, "paper": 68_000}
 SIZES = {  # n, m, maxout pairs, rank of G
     "test": (6, 4, 3, 3), "default": (96, 48, 48, 48), "paper": (1000, 100, 500, 100),
 }  # fmt: skip
-ROWS, PASSES, LEARNING = 64, 3, 1e-3  # of the CSLM's training
 TUNED = ("gru", "tanh", "blind")
+WATCHED = 2000  # new phrase pairs of dev that a training is watched on
 BETWEEN = (
     "A thousandth of the paper's words, nets a hundredth as large trained for minutes, a "
     "system without jumps; manuals in the place of news"
@@ -67,12 +63,14 @@ def pairs_of(
     return seen(kind, drawn(run, share) if part == "train" else s.ids(s.held[part]))
 
 
-def trained(run: Run, kind: str, rate: float | None, seed: int, share: float = 1.0):
+def trained(
+    run: Run, kind: str, rate: float | None, seed: int, share: float = 1.0, watch=None
+):  # fmt: skip
     """Return a contender after a whole training; without a rate in the paper's own way."""
     rate = None if run.scale == "paper" else rate
     net = make(kind, config_of(run, share), seed, printed=rate is None)
     pairs = pairs_of(run, kind, share=share)
-    return train(run, net, pairs, rate, steps_of(run, share), seed)
+    return train(run, net, pairs, rate, steps_of(run, share), seed, watch=watch)
 
 
 def tune_rate(run: Run, kind: str, rate: float, seed: int) -> float:
@@ -110,12 +108,10 @@ def learn(
         share: of the corpus, and of the steps.
     """
     s = system.build(run, share)
-    pairs_of(run, kind, share=share)
-    began = time.process_time()
-    net = trained(run, kind, rate, seed, share)
-    found: dict[str, Any] = {
-        "seconds": time.process_time() - began, "sentences": len(s.parts["train"]),
-    }  # fmt: skip
+    new, curve = pairs_of(run, kind, "dev", share)[:WATCHED], []
+    watch = lambda net, step, loss: curve.append([step, loss, nats(net, new)])  # noqa: E731
+    net = trained(run, kind, rate, seed, share, watch)
+    found: dict[str, Any] = {"sentences": len(s.parts["train"]), "curve": curve}
     for part in ("dev", "test"):
         found[part] = nats(net, pairs_of(run, kind, part, share))
     if kind not in ("gru", "blind"):
@@ -134,90 +130,6 @@ def learn(
         if both:
             found["lists"] = rerank(run, s, table, found, seed)
     return found
-
-
-def language_model(run: Run, s: system.System, seed: int) -> CSLM:
-    """Train the neural language model on the French of the training: §4.1.2, smaller."""
-    m, sizes = run.pick(test=(4, (6,)), default=(48, (128, 64)))
-    generator = torch.Generator().manual_seed(seed)
-    net = CSLM(CSLMConfig(len(s.lists[1]), 7, m, sizes), generator).to(run.device)
-    for name, weight in net.named_parameters():
-        if weight.dim() > 1:  # the paper's 0.01 is for wide layers and long training
-            spread = 1.0 if "embedding" in name else weight.shape[1] ** -0.5
-            torch.nn.init.normal_(weight, 0, spread, generator=generator)
-    texts = sorted((s.lists[1].ids(f) for _, f in s.parts["train"]), key=len)
-    passes = run.pick(test=1, default=PASSES)
-    cut = [texts[i : i + ROWS] for i in range(0, len(texts), ROWS)]
-    order = [
-        k for _ in range(passes) for k in torch.randperm(len(cut), generator=generator).tolist()
-    ]
-    optimizer = torch.optim.Adam(net.parameters(), fused=True)
-    for step, k in enumerate(run.track(order, f"language model, seed {seed}")):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING * min(1.0, 2 * (len(order) - step) / len(order))
-        optimizer.zero_grad()
-        net.loss(pad(cut[k])[0].to(run.device)).backward()
-        clip_gradient(net.parameters(), 1.0)
-        optimizer.step()
-    return net.eval()
-
-
-def rerank(run: Run, s: system.System, table, found: dict, seed: int) -> dict[str, Any]:
-    """Return sums of BLEU for all four of: neither, RNN, CSLM, both, on the same candidates.
-
-    The candidates are those of the system without and with the RNN's scores.
-    """
-    net = language_model(run, s, seed)
-    names, beam = [*system.NAMES, "cslm"], run.pick(test=4, default=system.BEAM)
-    pools: dict[str, list] = {}
-    for part in ("dev", "test"):
-        pools[part] = [{} for _ in s.parts[part]]
-        for which in ("base", "rnn"):
-            weights = np.array([found[which]["weights"][name] for name in system.NAMES])
-            for pool, rows in zip(pools[part], system.decode(s, table, part, weights, beam)):
-                for said, features in rows:
-                    pool.setdefault(said, features)
-        with_language(run, net, s, pools[part])
-    result: dict[str, Any] = {}
-    dev = system.candidates(s, "dev", pools["dev"])
-    test = system.candidates(s, "test", pools["test"])
-    start = dict(zip(system.NAMES, system.START)) | {"cslm": 0.3}
-    for which, more in (("neither", []), ("rnn", ["rnn"]), ("cslm", ["cslm"]),
-                        ("both", ["rnn", "cslm"])):  # fmt: skip
-        active = [*system.BASE, *more]
-        loglinear = LogLinear(names, [start[n] if n in active else 0.0 for n in names])
-        fixed = [n for n in names if n not in active]
-        restarts = run.pick(test=0, default=3)
-        loglinear.fit(*dev, from_counts, restarts, np.random.default_rng(seed), fixed)
-        chosen = loglinear.choose(test[0])
-        rows = np.array([sums[k] for sums, k in zip(test[1], chosen)])
-        result[which] = {"test": float(from_counts(rows.sum(0))), "test sums": system.packed(rows)}
-    ids = [s.lists[1].ids(f) for _, f in s.parts["test"]]
-    words = sum(map(len, ids))
-    log = sum(float(x) for x in of_texts(run, net, ids))
-    result["perplexity"] = float(np.exp(-log / words))
-    return result
-
-
-@torch.no_grad()
-def of_texts(run: Run, net: CSLM, texts: list[list[int]], rows: int = 500) -> list[float]:
-    """Return log p of each text."""
-    found = [0.0] * len(texts)
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for start in range(0, len(order), rows):
-        chosen = order[start : start + rows]
-        text = pad([texts[i] for i in chosen])[0].to(run.device)
-        for i, value in zip(chosen, net.log_probability(text).sum(-1).tolist()):
-            found[i] = value
-    return found
-
-
-def with_language(run: Run, net: CSLM, s: system.System, pools: list[dict]) -> None:
-    """Add the language model's score to the features of all candidates."""
-    said = [(pool, words) for pool in pools for words in pool]
-    logs = of_texts(run, net, [s.lists[1].ids(words) for _, words in said])
-    for (pool, words), log in zip(said, logs):
-        pool[words] = np.append(pool[words], log)
 
 
 def runs_of(run: Run, kind: str, count: int | None = None) -> list[dict[str, Any]]:
@@ -335,8 +247,19 @@ def protocol(run: Run) -> str:
         f"G of rank {config.output_rank} (App. A's wiring, the unit of eq. 8); "
         + ", ".join(f"{kind} {n:,} weights" for kind, n in sizes.items())
         + f". {steps_of(run):,} steps of {nets.BATCH} of the table's unique pairs, "
-        f"drawn once: {len(drawn(run)) / len(s.counts):.0%} of them. The rate rises for 100 steps "
-        "and falls in a line over the second half; tuned for gru, tanh and blind alike, at the "
-        f"full length, on a seed apart (the wide tanh net takes tanh's): {nets.told(rates(run))}. "
-        f"{RECIPE} "
+        f"drawn once: {len(drawn(run)) / len(s.counts):.0%} of them. {recipe(run)} "
+    )
+
+
+def recipe(run: Run) -> str:
+    """Return how the nets begin and learn."""
+    if run.scale == "paper":
+        return (
+            "Weights begin as printed (0.01, recurrent ones orthogonal) and Adadelta learns "
+            "(ρ 0.95, ε 10⁻⁶), gradients cut at 1; there is no rate to tune."
+        )
+    return (
+        "The rate rises for 100 steps and falls in a line over the second half; tuned for gru, "
+        "tanh and blind alike, at the full length, on a seed apart (the wide tanh net takes "
+        f"tanh's): {nets.told(rates(run))}. {RECIPE}"
     )

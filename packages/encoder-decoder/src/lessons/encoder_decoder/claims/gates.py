@@ -5,7 +5,7 @@ from typing import Any
 
 from ..config import EncoderDecoderConfig, count_parameters
 from ..lab.claim import Finding, claim, demonstration
-from ..lab.figures import BLUE, MUTED
+from ..lab.figures import AMBER, BLUE, MUTED
 from ..lab.run import Run
 from ..lab.statistics import interval, judge, paired
 from ..phrases import END, Shortlist
@@ -53,11 +53,30 @@ def draw_losses(figure, numbers) -> None:
     axes.grid(visible=True, axis="x")
 
 
+def draw_curves(figure, numbers) -> None:
+    """Draw the loss of one training of each, on what it learns from and on new pairs."""
+    figure.set_size_inches(6.4, 2.8)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    colors = {"gru": BLUE, "tanh": AMBER, "blind": MUTED}
+    for kind, rows in numbers["curves"].items():
+        steps, own, new = zip(*rows)
+        left.plot(steps, new, "-", color=colors[kind], label=kind)
+        left.plot(steps, own, ":", color=colors[kind])
+    left.set(xlabel="steps", ylabel="nats per word")
+    left.legend(title="new pairs; dotted: training")
+    for y, (middle, low, high) in enumerate(numbers["loss"].values()):
+        around = [[middle - low], [high - middle]]
+        right.errorbar(middle, y, xerr=around, fmt="o", color=BLUE, capsize=3)
+    right.set_yticks(range(len(numbers["loss"])), list(numbers["loss"]))
+    right.set_xlabel("on test, all nets")
+    right.invert_yaxis()
+
+
 @claim(
     "C3a",
     "§2.3",
     "Units with gates are crucial: most of what is learned goes without them.",
-    draw_losses,
+    draw_curves,
     quotes="In our preliminary experiments, we found that it is crucial to use this new unit with "
     "gating units.",
     asks=f"{COUNTED}: nets with gates, tanh nets of equal width, and a decoder that never sees "
@@ -89,10 +108,11 @@ def crucial(run: Run) -> Finding:
         + f". Without gates {share.text(2)} of what the source tells the gated net is learned; "
         f"with as many weights the tanh net's loss is higher by {wide.text(3)}. The share:"
         + trend(run, lambda x: mean(x["tanh"], lost(x)) / mean(x["gru"], lost(x))),
-        numbers={"loss": table, "share": bounds(share), "wide": bounds(wide)},
+        numbers={"loss": table, "share": bounds(share), "wide": bounds(wide),
+                 "curves": {kind: runs_of(run, kind)[0]["curve"] for kind in TUNED}},
         between=BETWEEN + "; Adam, cut gradients and an orthogonal start for both",
         would_decide=would_decide(share, 0.5),
-    )
+    )  # fmt: skip
 
 
 @claim(

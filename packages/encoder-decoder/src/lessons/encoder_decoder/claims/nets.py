@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -81,11 +81,13 @@ def train(
     steps: int,
     seed: int,
     batch: int = BATCH,
+    watch: Callable[[RNNEncoderDecoder, int, float], None] | None = None,
 ) -> RNNEncoderDecoder:
     """Train a net for so many steps; return it in eval mode.
 
     With Adam the rate rises for 100 steps, stays, and falls in a line to nothing over the second
-    half. Without a rate: Adadelta, which has none, as the paper prints it.
+    half. Without a rate: Adadelta, which has none, as the paper prints it. A dozen times ``watch``
+    gets the net, the steps taken and the mean loss since it was last asked.
     """
     net.to(run.device).train()
     generator = torch.Generator().manual_seed(seed)
@@ -96,6 +98,7 @@ def train(
         else torch.optim.Adam(net.parameters(), rate, fused=True)
     )  # fmt: skip
     warm, fall = min(WARMUP, max(steps // 4, 1)), max(round(FALL * steps), 1)
+    losses: list[float] = []
     what = "Adadelta" if rate is None else f"rate {rate:g}"
     for step, rows in enumerate(run.track(list(chosen), f"{what}, seed {seed}")):
         if rate is not None:
@@ -106,9 +109,15 @@ def train(
         tgt, _ = pad([pairs[i][1] for i in rows])
         optimizer.zero_grad()
         moved = src.to(run.device), length.to(run.device), tgt.to(run.device)
-        net.loss(*moved, reduction="words").backward()
+        loss = net.loss(*moved, reduction="words")
+        loss.backward()
         clip_gradient(net.parameters(), 1.0)
         optimizer.step()
+        if watch is not None:
+            losses.append(float(loss.detach()))
+            if (step + 1) % max(steps // 12, 1) == 0:
+                watch(net, step + 1, sum(losses) / len(losses))
+                losses.clear()
     return net.eval()
 
 
