@@ -7,9 +7,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from lessons.mixture_of_experts import PRESETS
 from lessons.mixture_of_experts.claims import ask, corpus, language, models, shipped
 from lessons.mixture_of_experts.claims.balance import growth
-from lessons.mixture_of_experts.claims.learning import inverse_sqrt, lengths, products, rows_of
+from lessons.mixture_of_experts.claims.learning import inverse_sqrt, lengths, products
 from lessons.mixture_of_experts.claims.pieces import EOS, Pieces
 from lessons.mixture_of_experts.claims.speech import examine, information
 from lessons.mixture_of_experts.lab.run import Run
@@ -23,6 +24,8 @@ def test_all_that_are_compared_spend_the_same_products_the_gates_among_them():
     assert all(abs(value / models.MEANT - 1) < 0.01 for value in before.values()), before
     assert 4.4 < products("2xlstm-large", 500)[0] / models.MEANT < 4.6
     assert products("hash", 500)[0] == models.MEANT  # no gate to pay for
+    paper = models.config("moe-256-h", 500, 16), models.config("moe-1-wide", 500, 16)
+    assert [c.operations for c in paper] == pytest.approx([PRESETS["moe-1-wide"].operations] * 2)
     sizes = [models.config(kind, 500).parameters for kind in SERIES[:4]]
     assert sizes == sorted(sizes)
     assert sizes[3] > 60 * sizes[0]
@@ -81,7 +84,7 @@ def test_pieces_give_the_text_back():
 
 
 def test_the_made_up_language_has_its_facts():
-    text = language.made_up(50, 64)
+    text = language.made_up(200, 50, 64)
     ids = text.test.long()
     facts = {}
     right = total = 0
@@ -148,7 +151,7 @@ def test_information_of_known_tables():
 
 
 def test_sorted_pieces_know_their_tags_and_random_ones_do_not():
-    text = language.made_up(50, 64)  # a label is a symbol's group of eight
+    text = language.made_up(200, 50, 64)  # a label is a symbol's group of eight
     model = models.build("moe-32", text.vocab_size, seed=0)
     found = examine(model, text, 0, "cpu")
     assert abs(found["sorted bits"] - 3) < 0.05
@@ -163,10 +166,10 @@ def test_growth_of_shares():
 
 
 def test_where_runs_are_looked_at(tmp_path):
-    run = Run(tmp_path, scale="full")
-    steps = rows_of(run) // 32
+    run = Run(tmp_path)
+    steps = len(language.world(run).train) // 32
     assert lengths(run)[-1] == steps
-    assert lengths(run)[-3:] == [steps // 4, steps // 2, steps]
+    assert lengths(run)[-3:] == [round(steps / 4), round(steps / 2), steps]
     assert inverse_sqrt(steps, steps // 27) < 0.2
 
 

@@ -31,7 +31,7 @@ def work(rank, folder, options):
         y, aux, stats = layer(x)
         loss = y.square().sum() / sum(SIZES) + aux
         loss.backward()
-        layer.average_gate()
+        layer.sum_gate_gradients()
         with pytest.raises(ValueError, match=r"num_experts \(3\).*processes \(2\)"):
             ExpertParallelMoE(SparseMoE(5, 6, 3, 2))
         empty, _, _ = layer(x.detach()[: rank * 3])  # one of the two has no tokens

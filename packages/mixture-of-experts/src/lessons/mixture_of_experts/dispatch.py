@@ -22,15 +22,12 @@ ROOM = 4  # slots for each entry, at most, where one expert is much busier than 
 
 def loop(x_TD: Tensor, experts: Any, token_A: Tensor, expert_A: Tensor, weight_A: Tensor) -> Tensor:
     """Return y (T, O): expert by expert, those tokens that it was chosen for."""
-    y_TO = None
-    for i, network in enumerate(networks(experts)):
-        sent = (expert_A == i).nonzero()[:, 0]
-        out_RO = network(x_TD[token_A[sent]])
-        if y_TO is None:
-            y_TO = out_RO.new_zeros(len(x_TD), out_RO.shape[-1])
-        weighted_RO = (weight_A[sent, None] * out_RO).to(y_TO.dtype)
-        y_TO = y_TO.index_add(0, token_A[sent], weighted_RO)
-    assert y_TO is not None
+    sent = [(expert_A == i).nonzero()[:, 0] for i in range(len(experts))]
+    outputs = [network(x_TD[token_A[own]]) for network, own in zip(networks(experts), sent)]
+    y_TO = outputs[0].new_zeros(len(x_TD), outputs[0].shape[-1])
+    for own, out_RO in zip(sent, outputs):
+        weighted_RO = weight_A[own, None] * out_RO
+        y_TO = y_TO.index_add(0, token_A[own], weighted_RO.to(y_TO.dtype))
     return y_TO
 
 
@@ -42,11 +39,7 @@ def grouped(
     token_A = token_A[order_A]
     counts = torch.bincount(expert_A, minlength=len(experts)).tolist()
     slices = x_TD[token_A].split(counts)
-    if isinstance(experts, Experts):  # without a call for those that nobody was sent to
-        each = zip(slices, experts.of())
-        outputs = [experts.run(rows, weights) for rows, weights in each if len(rows)]
-    else:
-        outputs = [network(rows) for rows, network in zip(slices, networks(experts)) if len(rows)]
+    outputs = [network(rows) for network, rows in zip(networks(experts), slices) if len(rows)]
     if not outputs:
         outputs = [networks(experts)[0](slices[0])]  # no rows, of the right width
     return combine(torch.cat(outputs), token_A, weight_A[order_A], len(x_TD))

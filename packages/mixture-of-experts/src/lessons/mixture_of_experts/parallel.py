@@ -22,7 +22,7 @@ class ExpertParallelMoE(nn.Module):
 
     The outputs of all processes are, together, those of `SparseMoE` on the whole batch. So are the
     gradients, if each process's loss is its share of the whole loss (a sum over its tokens, divided
-    by the number of *all* tokens) and `average_gate` then adds up the gates' gradients. Balancing
+    by the number of *all* tokens) and `sum_gate_gradients` then adds up the gates'. Balancing
     losses are of the whole batch: each process returns the same number, which counts once.
 
     Args:
@@ -37,8 +37,9 @@ class ExpertParallelMoE(nn.Module):
     def __init__(self, layer: SparseMoE, group: dist.ProcessGroup | None = None) -> None:
         super().__init__()
         self.group, self.world = group, dist.get_world_size(group)
-        if not isinstance(layer.gate, NoisyTopKGate) or layer.capacity_factor is not None:
-            raise ValueError("expert parallelism needs a top-k gate, and has no capacity")
+        flat = isinstance(layer.gate, NoisyTopKGate) and isinstance(layer.experts, Experts)
+        if not flat or layer.capacity_factor is not None:
+            raise ValueError("expert parallelism needs a top-k gate, stacked Experts, no capacity")
         n = len(layer.experts)
         if n % self.world:
             raise ValueError(f"num_experts ({n}) must be divisible by processes ({self.world})")
@@ -92,7 +93,7 @@ class ExpertParallelMoE(nn.Module):
         stats = Stats(importance_N, load_N, counts_N, counts_N.new_zeros(()))
         return y_TO.view(*x.shape[:-1], y_TO.shape[-1]), loss, stats
 
-    def average_gate(self) -> None:
+    def sum_gate_gradients(self) -> None:
         """Add up the gate's gradients over processes, once the backward pass is done."""
         for parameter in self.gate.parameters():
             if parameter.grad is None:

@@ -30,11 +30,11 @@ COLOR = {"moe-4": RED, "moe-32": AMBER, "moe-256-h": GREEN}
 
 def sizes(run: Run, kinds) -> str:
     """Return weights and products of models, in words."""
-    vocab = world(run).vocab_size
-    told = []
+    text, told = world(run), []
     for kind in kinds:
-        before, whole = products(kind, vocab)
-        told.append(f"{kind} {config(kind, vocab).parameters:,} weights, {before:,} ({whole:,})")
+        before, whole = products(kind, text.vocab_size, text.wide)
+        weights = config(kind, text.vocab_size, text.wide).parameters
+        told.append(f"{kind} {weights:,} weights, {before:,} ({whole:,})")
     return "Weights, and products a piece before (with) the softmax: " + "; ".join(told) + "."
 
 
@@ -199,8 +199,11 @@ def cheaper(run: Run) -> Finding:
     small = runs_of(run, "moe-256-h", SEEDS)[:n]
     judged = judge(paired(at(large), at(small)), above=0.0, paper_regime=False)
     assert judged.interval is not None
-    vocab = world(run).vocab_size
-    share = [products("moe-256-h", vocab)[i] / products("2xlstm-large", vocab)[i] for i in (0, 1)]
+    text = world(run)
+    ours, theirs = (
+        products(kind, text.vocab_size, text.wide) for kind in ("moe-256-h", "2xlstm-large")
+    )
+    share = [a / b for a, b in zip(ours, theirs)]
     return Finding(
         judged,
         ours=f"{percent(judged.interval)}% lower at {100 * share[0]:.0f}% of the products",

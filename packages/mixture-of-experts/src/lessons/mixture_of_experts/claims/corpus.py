@@ -96,13 +96,17 @@ PARTS: dict[str, tuple[str, Callable[[bytes], Iterator[str]], str]] = {
 }
 
 
+ALL = tuple(PARTS)
+OTHERS = {"own": ("text/**/*.txt", plain, "")}  # of a paper's run: any text, in paragraphs
+
+
 def files(folder: Path, name: str) -> list[bytes]:
     """Return the bytes of a text's files.
 
     Raises:
         FileNotFoundError: there are none. ValueError: they are others than those meant.
     """
-    pattern, _, wanted = PARTS[name]
+    pattern, _, wanted = (PARTS | OTHERS)[name]
     paths = sorted(folder.glob(pattern), key=Path.as_posix)
     if not paths:
         raise FileNotFoundError(f"{folder / pattern} is missing: {WHERE}")
@@ -128,7 +132,7 @@ def folder_of(data: Path | None) -> Path:
 
 
 @functools.lru_cache(2)
-def paragraphs(data: Path | None, names: tuple[str, ...] = tuple(PARTS)) -> list[str]:
+def paragraphs(data: Path | None, names: tuple[str, ...] = ALL) -> list[str]:
     """Return the distinct paragraphs of texts, blanks made single, long ones cut.
 
     Raises:
@@ -137,7 +141,7 @@ def paragraphs(data: Path | None, names: tuple[str, ...] = tuple(PARTS)) -> list
     folder, found = folder_of(data), {}
     for name in names:
         for content in files(folder, name):
-            for paragraph in PARTS[name][1](content):
+            for paragraph in (PARTS | OTHERS)[name][1](content):
                 text = " ".join(paragraph.split())
                 for start in range(0, len(text), LONGEST):
                     piece = text[start : start + LONGEST]

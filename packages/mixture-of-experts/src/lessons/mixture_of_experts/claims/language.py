@@ -3,6 +3,7 @@
 Rows of pieces, each read from a fresh state; a row's last piece is only predicted.
 """
 
+import array
 import dataclasses
 import functools
 
@@ -26,6 +27,7 @@ class World:
         tags: rows of labels for `tagged`, −1 where there is none. tagged: rows (R, T + 1).
         tag_names: how many labels there are.
         characters: of text for each predicted piece of the test, or None.
+        wide: how many times as wide as the full run's its models are.
     """
 
     vocab_size: int
@@ -37,6 +39,7 @@ class World:
     tag_names: list[str]
     pieces: Pieces | None = None
     characters: float | None = None
+    wide: int = 1
 
 
 def real(run: Run) -> bool:
@@ -45,19 +48,16 @@ def real(run: Run) -> bool:
 
 
 def world(run: Run) -> World:
-    """Return the language of this run."""
-    if not real(run):
-        return made_up(run.pick(test=20, default=2_000), run.pick(test=16, default=STEPS))
-    return english(run.data, run.pick(test=0, default=0, full=500, paper=4_000), rows_of(run))
-
-
-def rows_of(run: Run) -> int:
-    """Return how many rows are trained on, each once."""
-    return run.pick(test=64, default=2_000, full=80_000, paper=2_000_000)
+    """Return the language of this run; for ``--paper`` the user's own text, all of it."""
+    if run.scale == "paper":
+        return english(run.data, 4_000, None, ("own",), 16)
+    if run.scale == "full":
+        return english(run.data, 500, 80_000)
+    return made_up(*run.pick(test=(64, 20, 16), default=(2_000, 200, STEPS)))
 
 
 @functools.lru_cache(2)
-def made_up(tests: int, steps: int) -> World:
+def made_up(n: int, tests: int, steps: int) -> World:
     """Return a language in which the last two symbols say the next, nine times in ten.
 
     4,096 facts of six bits: more than a small dense net can hold. Its floor is e^.73 = 2.07.
@@ -75,15 +75,19 @@ def made_up(tests: int, steps: int) -> World:
 
     test = rows(tests, 3)
     names = [str(i) for i in range(8)]
-    return World(
-        SYMBOLS, rows(max(64, 4 * tests), 1), rows(tests, 2), test, test, test.long() // 8, names
-    )
+    return World(SYMBOLS, rows(n, 1), rows(tests, 2), test, test, test.long() // 8, names)
 
 
 @functools.lru_cache(1)
-def english(data, vocab_size: int, n: int) -> World:
+def english(
+    data,
+    vocab_size: int,
+    n: int | None,
+    names: tuple[str, ...] = corpus.ALL,
+    wide: int = 1,
+) -> World:
     """Return real text: paragraphs apart by their hash, 3% to test, 1% to dev."""
-    texts = corpus.paragraphs(data)
+    texts = corpus.paragraphs(data, names)
     places = [corpus.place(text) for text in texts]
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(texts), generator=generator).tolist()
@@ -92,29 +96,29 @@ def english(data, vocab_size: int, n: int) -> World:
     test_texts = [texts[i] for i in order if places[i] < 8]
     test = packed(pieces, test_texts, 1_200)
     shown = "".join(pieces.decode(row) for row in test[:, 1:].tolist())
-    tagged, tags, names = labelled(pieces, corpus.tagged_lines(data))
+    tagged, tags, tag_names = labelled(pieces, corpus.tagged_lines(data))
     return World(
         vocab_size, packed(pieces, train, n),
         packed(pieces, [texts[i] for i in order if 8 <= places[i] < 11], 600), test,
-        tagged, tags, names, pieces, len(shown) / (STEPS * len(test)),
+        tagged, tags, tag_names, pieces, len(shown) / (STEPS * len(test)), wide,
     )  # fmt: skip
 
 
-def packed(pieces: Pieces, texts: list[str], rows: int) -> Tensor:
-    """Return the first rows of texts, one behind the other with an end mark between.
+def packed(pieces: Pieces, texts: list[str], rows: int | None) -> Tensor:
+    """Return the first rows of texts, one behind the other with an end mark between; None: all.
 
     Raises:
         ValueError: there is not enough text.
     """
-    flat: list[int] = []
+    flat = array.array("h")
     for text in texts:
-        flat += pieces.encode(text)
-        if len(flat) >= rows * (STEPS + 1):
+        flat.extend(pieces.encode(text))
+        if rows is not None and len(flat) >= rows * (STEPS + 1):
             break
-    else:
-        raise ValueError(f"{len(flat):,} pieces of text; {rows * (STEPS + 1):,} are needed")
-    found = torch.tensor(flat[: rows * (STEPS + 1)], dtype=torch.int16)
-    return found.view(rows, STEPS + 1)
+    n = len(flat) // (STEPS + 1) if rows is None else rows
+    if not n or len(flat) < n * (STEPS + 1):
+        raise ValueError(f"{len(flat):,} pieces of text; {max(n, 1) * (STEPS + 1):,} are needed")
+    return torch.tensor(flat[: n * (STEPS + 1)], dtype=torch.int16).view(n, STEPS + 1)
 
 
 def labelled(

@@ -12,7 +12,7 @@ from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Interval, Judgement, interval, seeds_needed
 from ..model import MoELanguageModel, count_parameters
 from ..optim import inverse_sqrt
-from .language import World, real, rows_of, world
+from .language import World, real, world
 from .models import build, config
 from .speech import examine
 
@@ -28,13 +28,13 @@ BETWEEN = (
 
 def lengths(run: Run) -> list[int]:
     """Return after how many steps a run is looked at."""
-    steps = rows_of(run) // batch(run)
+    steps = len(world(run).train) // batch(run)
     return sorted({max(1, round(steps * part)) for part in PARTS})
 
 
 def batch(run: Run) -> int:
     """Return rows a step."""
-    return run.pick(test=8, default=BATCH)
+    return run.pick(test=8, default=BATCH, paper=512)
 
 
 def train(run: Run, model: MoELanguageModel, rate: float, seed: int, end: int):
@@ -98,7 +98,7 @@ def learn(
     """Train a model once through the text; return its curve and how it uses its experts."""
     text = world(run)
     balance = {"w_importance": w_importance, "w_load": w_load}
-    model = build(kind, text.vocab_size, seed, **balance).to(run.device)
+    model = build(kind, text.vocab_size, seed, text.wide, **balance).to(run.device)
     ends, curve, began = lengths(run), [], time.process_time()
     recent = []
     try:
@@ -191,7 +191,7 @@ def seeds(judged: Judgement) -> str:
 def what(run: Run, *kinds: str) -> str:
     """Return what was read, and at which rates, in words."""
     text: World = world(run)
-    n = rows_of(run) * (text.train.shape[1] - 1)
+    n = len(text.train) * (text.train.shape[1] - 1)
     language = "real text" if real(run) else "a made-up language (language.py)"
     rates = []
     for kind in kinds:
@@ -204,8 +204,8 @@ def what(run: Run, *kinds: str) -> str:
     )
 
 
-def products(kind: str, vocab_size: int) -> tuple[int, int]:
+def products(kind: str, vocab_size: int, wide: int = 1) -> tuple[int, int]:
     """Return multiply-adds a piece before the softmax, and with it."""
-    c: MoEConfig = config(kind, vocab_size)
+    c: MoEConfig = config(kind, vocab_size, wide)
     gate = 2 * c.width * c.active_columns if kind == "hash" else 0
     return c.operations - gate, c.whole - gate

@@ -36,20 +36,27 @@ SERIES = ("moe-4", "moe-32", "moe-256-h")
 MEANT = 2 * 8 * WIDTH**2 + 2 * K * WIDTH * HIDDEN  # products before the softmax
 
 
-def config(kind: str, vocab_size: int, **changes: Any) -> MoEConfig:
-    """Return a model's sizes; those with a gate get hidden layers that pay for it."""
+def config(kind: str, vocab_size: int, wide: int = 1, **changes: Any) -> MoEConfig:
+    """Return a model's sizes; those with a gate get hidden layers that pay for it.
+
+    ``wide`` multiplies all widths; with 16 they are the paper's.
+    """
     own: dict[str, Any] = {"hidden": HIDDEN, **KINDS[kind]}
-    made = MoEConfig(vocab_size=vocab_size, width=WIDTH, dropout=0.0, **own)
+    for name in ("hidden", "lstm_units"):
+        if name in own:
+            own[name] *= wide
+    width = WIDTH * wide
+    made = MoEConfig(vocab_size=vocab_size, width=width, dropout=0.0, **own)
     if made.num_experts > 1 and kind != "hash":
-        free = MEANT - 2 * made.lstm_weights - 2 * WIDTH * made.active_columns
-        made = dataclasses.replace(made, hidden=round(free / (2 * WIDTH * made.active_experts)))
+        free = MEANT * wide**2 - 2 * made.lstm_weights - 2 * width * made.active_columns
+        made = dataclasses.replace(made, hidden=round(free / (2 * width * made.active_experts)))
     return dataclasses.replace(made, **changes)
 
 
-def build(kind: str, vocab_size: int, seed: int, **changes: Any) -> MoELanguageModel:
+def build(kind: str, vocab_size: int, seed: int, wide: int = 1, **changes: Any) -> MoELanguageModel:
     """Return a model with first weights of its seed."""
     generator = torch.Generator().manual_seed(seed)
-    c = config(kind, vocab_size, **changes)
+    c = config(kind, vocab_size, wide, **changes)
     if kind == "hash":
         model = MoELanguageModel(dataclasses.replace(c, num_experts=0), generator)
         seen = Seen(model.embedding)
@@ -60,7 +67,7 @@ def build(kind: str, vocab_size: int, seed: int, **changes: Any) -> MoELanguageM
         return model
     model = MoELanguageModel(c, generator)
     if kind == "bigrams":  # as many weights as 256 experts have
-        like = config("moe-256-h", vocab_size)
+        like = config("moe-256-h", vocab_size, wide)
         model.embedding = Bigrams(model.embedding, like.parameters // c.width)  # type: ignore
     return model
 
