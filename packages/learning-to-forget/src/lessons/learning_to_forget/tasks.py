@@ -149,19 +149,17 @@ def cnto(
         where none is, (T, B); and whether a sequence begins, (T, B).
     """
     x, kind, lengths = nto(sequences * streams, generator, divide)
-    x, kind, lengths = (v.unflatten(-1, (streams, sequences)) for v in (x, kind, lengths))
+    lengths = lengths.view(streams, sequences)
     steps = int(lengths.sum(1).min())
-    symbols = torch.empty(steps, streams, dtype=torch.long)
+    counts = torch.arange(len(x)) < lengths.flatten()[:, None]
+    parts = x.T[counts].split(lengths.sum(1).tolist())  # a stream's sequences, one behind the other
+    symbols = torch.stack([part[:steps] for part in parts], 1)
+    ends = lengths.cumsum(1)
     due, begins = torch.full_like(symbols, -1), torch.zeros(steps, streams, dtype=torch.bool)
     for b in range(streams):
-        ends = lengths[b].cumsum(0)
-        parts = [x[: lengths[b, i], b, i] for i in range(sequences)]
-        symbols[:, b] = torch.cat(parts)[:steps]
-        for i, end in enumerate(ends.tolist()):
-            if end <= steps:
-                due[end - 1, b] = kind[b, i]
-            if end - lengths[b, i] < steps:
-                begins[end - lengths[b, i], b] = True
+        full = ends[b] <= steps
+        due[ends[b][full] - 1, b] = kind.view(streams, sequences)[b][full]
+        begins[(ends[b] - lengths[b])[ends[b] - lengths[b] < steps], b] = True
     return symbols, due, begins
 
 
