@@ -11,7 +11,7 @@ from ..lab.run import Run
 from ..model import RNNEncoderDecoder
 from ..phrases import score_pairs
 from ..training import pad
-from .probing import meaning
+from .probing import meaning, neighbourhood
 from .system import System, Words
 
 LONG = 4  # "more than 3 words per source phrase" (§4.3)
@@ -37,6 +37,7 @@ def examine(
         "samples": sampled(run, net, s, seed),
         "units": time_scales(run, net, s),
         "meaning": meaning(run, net, fresh, s),
+        "map": neighbourhood(run, net, s),
     }
 
 

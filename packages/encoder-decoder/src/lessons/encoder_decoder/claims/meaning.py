@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..lab.claim import Finding, claim
+from ..lab.figures import AMBER, BLUE, MUTED, TEAL
 from ..lab.run import Run
 from ..lab.statistics import every, interval, judge
 from . import gates
@@ -19,10 +20,26 @@ def average(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
+def draw_map(figure, numbers) -> None:
+    """Draw phrases as points, and three of them with their nearest neighbours, as Figure 5."""
+    figure.set_size_inches(6.4, 3.2)
+    axes, words = figure.subplots(1, 2, width_ratios=(3, 2))
+    axes.plot(*zip(*numbers["map"]["points"]), ".", color=MUTED, markersize=3, alpha=0.5)
+    words.axis("off")
+    groups = zip(numbers["map"]["groups"], numbers["map"]["named"], (BLUE, AMBER, TEAL))
+    for row, (places, names, color) in enumerate(groups):
+        axes.plot(*zip(*(numbers["map"]["points"][k] for k in places)), "o", color=color)
+        for line, name in enumerate(names):
+            y = 0.97 - 0.34 * row - 0.062 * line
+            words.text(0, y, name, color=color, fontsize=8, va="top", transform=words.transAxes)
+    axes.set(xticks=[], yticks=[])
+
+
 @claim(
     "C2a",
     "abstract, §4.4, Fig. 5",
     "Phrases that mean the same have vectors nearer to each other.",
+    draw_map,
     quotes=ABSTRACT,
     asks="Pairs of English phrases of two words or more on dev and test pages that mean the same: "
     "one French phrase is the table’s likeliest for both, three times or more and with p(f | e) of "
@@ -51,7 +68,7 @@ def semantic(run: Run) -> Finding:
         f"{mean_of(average(x['before']) for x in own)[0]:.2f}: {learned.text(2)} more."
         + trend(run, lambda x: mean(x["gru"], lambda f: average(f["meaning"]["nearer"]))),
         numbers={"share": bounds(share), "over pairs": bounds(pairs), "learned": bounds(learned),
-                 "some": own[0]["some"]},
+                 "some": own[0]["some"], "map": runs_of(run, "gru")[0]["map"]},
         between=BETWEEN + ".",
         would_decide=f"Of the share: {would_decide(share, 0.5, pairs)} Of what was learned: "
         f"{would_decide(learned, 0.0)}",

@@ -78,6 +78,32 @@ def meaning(
     return found
 
 
+def neighbourhood(
+    run: Run, net: RNNEncoderDecoder, s: System, most: int = 400
+) -> dict[str, Any]:  # fmt: skip
+    """Return long phrases as points of a plane, and three of them with their nearest four (Fig. 5).
+
+    The plane: the two directions in which their vectors differ most (the paper's is Barnes–Hut
+    t-SNE's). The three are the first that lie far from each other, not chosen by eye.
+    """
+    plain = (e for e in s.options if len(e) >= 4 and all(w.isalpha() for w in e))
+    known = sorted(e for e in plain if not s.lists[0].unknown(e))
+    known = known or sorted(e for e in s.options if len(e) > 1)
+    own = known[:: max(len(known) // most, 1)][:most]
+    c = vectors(run, net, own, s.lists[0])
+    centred = c - c.mean(0)
+    points = centred @ torch.linalg.svd(centred, full_matrices=False)[2][:2].T
+    cosine, first = centred @ centred.T, [0]
+    while len(first) < min(3, len(own)):  # the one whose nearest of those taken is farthest
+        first.append(int(cosine[:, first].amax(1).argmin()))
+    groups = [cosine[i].argsort(descending=True)[:5].tolist() for i in first]
+    return {
+        "points": [[round(v, 3) for v in row] for row in points.tolist()],
+        "groups": groups,
+        "named": [[" ".join(own[k]) for k in row] for row in groups],
+    }
+
+
 def pattern(phrase: Words) -> str:
     """Return a made-up phrase's syntax: its adjectives and nouns, without the words."""
     return "".join("A" if word in made_up.ADJECTIVES else "N" for word in phrase)
