@@ -19,7 +19,8 @@ class Frozen:
     Args:
         net: "inside" (U, J) and "out" (K, N + 1), as `Abreast.weights` gives them; "keep", what
             states are multiplied by where there are no forget gates, or None; "reset", whether all
-            is set to zero before a string begins; "blocks".
+            is set to zero before a string begins; "blocks"; "rank", whether a prediction is right if
+            all legal symbols outrank all others, in place of the paper's criterion.
         streams: B. seed: of what is drawn.
     """
 
@@ -27,6 +28,7 @@ class Frozen:
         self.inside = np.asarray(net["inside"], np.float32)
         self.out = np.asarray(net["out"], np.float32)
         self.keep, self.resets, self.blocks = net["keep"], net["reset"], net["blocks"]
+        self.ranks = net.get("rank", False)
         self.cells = self.out.shape[1] - 1
         self.saw = np.zeros((self.inside.shape[1], streams), np.float32)
         self.saw[-1] = 1
@@ -58,8 +60,10 @@ class Frozen:
         self.s = keep * self.s + wide[:n] * 2 * net[:n]
         self.shown[:-1] = wide[2 * n :] * np.tanh(0.5 * self.s)
         self.saw[7:-1] = self.shown[:-1]
-        y = 0.5 + 0.5 * np.tanh(0.5 * (self.out @ self.shown))
-        return (np.abs(y - LEGAL[self.node].T) < OFF).all(0)
+        z, legal = self.out @ self.shown, LEGAL[self.node].T
+        if self.ranks:
+            return np.where(legal > 0, z, np.inf).min(0) > np.where(legal > 0, -np.inf, z).max(0)
+        return (np.abs(0.5 + 0.5 * np.tanh(0.5 * z) - legal) < OFF).all(0)
 
 
 def lengths(net: dict[str, Any], seed: int, longest: int, streams: int = 10) -> list[int]:

@@ -149,7 +149,7 @@ def rounded(net: dict[str, Any]) -> dict[str, Any]:
 
 
 def today(run: Run, forget: bool, nets: int, cells: int, updates: int, seed: int) -> dict[str, Any]:
-    """Let nets learn the same streams by whole gradients, Adam and logistic losses, in batches.
+    """Let nets learn the same streams by whole gradients, Adam and softmax, in batches.
 
     32 streams a net, never reset, states carried on, errors go back over 40 symbols; the rate rises
     to .02 and falls to 0; gradients are clipped at norm 1, each net by itself.
@@ -172,12 +172,13 @@ def today(run: Run, forget: bool, nets: int, cells: int, updates: int, seed: int
     for _ in run.track(range(updates), f"today, {cells} cells"):
         symbols, legal, _ = source.draw(40)
         x = F.one_hot(symbols, 7).float().unflatten(1, (nets, batch))
-        y, state = net(x, state)
-        state = tuple(v.detach() for v in state)
-        due = legal.unflatten(1, (nets, batch))
-        loss = F.binary_cross_entropy(y.clamp(1e-6, 1 - 1e-6), due, reduction="none")
+        y, states, seen = net.run(x, state)
+        state = seen.detach(), states[-1].detach()
+        may = legal.unflatten(1, (nets, batch))
+        scores = (y @ net.weight_out.mT + net.bias_out[:, None]).log_softmax(-1)
+        loss = -(scores * may).sum(-1) / may.sum(-1)
         optimizer.zero_grad()
-        loss.sum(3).mean((0, 2)).sum().backward()
+        loss.mean((0, 2)).sum().backward()
         clip(net)
         optimizer.step()
         schedule.step()
@@ -210,7 +211,7 @@ def unpack(net: GersLSTM, k: int) -> dict[str, Any]:
     f = f[0] if f else torch.zeros_like(i)
     out = torch.cat([net.weight_out[k], net.bias_out[k][:, None]], 1)
     return {"inside": torch.cat([cells, i, f, o]).numpy(), "out": out.numpy(),
-            "keep": None if c.forget else 1.0, "reset": False, "blocks": c.num_blocks}  # fmt: skip
+            "keep": None if c.forget else 1.0, "reset": False, "rank": True, "blocks": c.num_blocks}  # fmt: skip
 
 
 def per_error(run: Run, net: dict[str, Any], seed: int) -> float:
