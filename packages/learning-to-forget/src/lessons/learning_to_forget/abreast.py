@@ -8,6 +8,8 @@ Shapes: N cells, C blocks of V cells, U units (N cells, C input, C forget, C out
 they see (I inputs, N cells' outputs, 1), K outputs, S nets, which are the last axis.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -44,13 +46,13 @@ class Abreast:
         rows = torch.cat([*weights, bias[..., None]], 2)  # gates, then cells
         rows = torch.cat([rows[:, g:], rows[:, :g]], 1).permute(1, 2, 0)
         out = torch.cat([net.weight_out, net.bias_out[..., None]], 2).detach().cpu()
-        kind = np.float64 if net.weight_x.dtype == torch.float64 else np.float32
+        kind: Any = np.float64 if net.weight_x.dtype == torch.float64 else np.float32
         self.inside = np.ascontiguousarray(rows.numpy().astype(kind))  # (U, J, S)
         self.out = np.ascontiguousarray(out.permute(1, 2, 0).numpy().astype(kind))  # (K, N + 1, S)
 
         def each(value, default):
             value = default if value is None else value
-            return np.broadcast_to(np.asarray(value, kind), (net.seeds,)).copy()
+            return np.zeros(self.seeds, kind) + np.asarray(value, kind)
 
         self.lr, self.decay = each(lr, 0), each(decay, 1)
         self.forget, self.keep, self.shrink = each(forget, 1), each(keep, 1), each(shrink, 0)
@@ -96,7 +98,7 @@ class Abreast:
             saw[i:-1] *= fresh
             s *= fresh
         np.multiply(self.inside, saw, self.product)
-        np.add.reduce(self.product, 1, None, net)
+        np.add.reduce(self.product, axis=1, out=net)
         net *= 0.5
         np.tanh(net, net)  # σ(net) = (1 + tanh(net/2))/2, and g = 4σ − 2 = 2 tanh(net/2)
         half, gates = net[:n], net[n:]

@@ -192,5 +192,6 @@ def scan(
     if not plain(*given):
         return scan_reference(*given, truncate)
     if not torch.is_grad_enabled() or not any(v is not None and v.requires_grad for v in given):
-        return unroll(*given)[:2]
+        outputs, cells = unroll(*given)[:2]
+        return outputs, cells
     return Scan.apply(*given, truncate)

@@ -48,6 +48,10 @@ class SpeakerEncoder(nn.Module):
 class VoiceDetector(nn.Module):
     """The 16 kHz net of silero-vad 6.2.3: a fixed spectrum, four convolutions, and one cell."""
 
+    stft: Any
+    encoder: Any
+    decoder: Any
+
     def __init__(self, **factory: Any) -> None:
         super().__init__()
         self.stft = nn.Module()

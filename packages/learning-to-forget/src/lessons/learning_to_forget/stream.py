@@ -75,14 +75,15 @@ def record_gates(
             "gates are recorded of one layer in one direction: make one of its weights"
         )
     gates: dict[str, list[Tensor]] = {"input": [], "forget": [], "output": [], "cell": []}
-    wiring, w_ih, w_hh = layer.wiring, layer.weight_ih_l0, layer.weight_hh_l0
+    own: Any = layer
+    wiring, w_ih, w_hh = own.wiring, own.weight_ih_l0, own.weight_hh_l0
     width = layer.proj_size or layer.hidden_size
     batch = x_TBI.shape[1]
     if hx is None:
         hx = x_TBI.new_zeros(1, batch, width), x_TBI.new_zeros(1, batch, layer.hidden_size)
     h, c = hx
-    bias = layer.bias_ih_l0 + layer.bias_hh_l0 if layer.bias else w_ih.new_zeros(len(w_ih))
-    peephole = wiring.peepholes(layer.peephole_l0) if layer.peephole else w_ih.new_zeros(3, 1)
+    bias = own.bias_ih_l0 + own.bias_hh_l0 if layer.bias else w_ih.new_zeros(len(w_ih))
+    peephole = wiring.peepholes(own.peephole_l0) if layer.peephole else w_ih.new_zeros(3, 1)
     for x_BI in x_TBI:
         net = x_BI @ wiring.whole(w_ih).T + h[0] @ wiring.whole(w_hh).T + wiring.whole(bias)
         i, f, _, o = net.chunk(4, -1)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SYMBOLS = "BTPSXVE"
+SYMBOLS: str = "BTPSXVE"
 NTO_SYMBOLS = "abcdEBXY"
 Gen = torch.Generator | None
 # From each node of Reber's grammar, what may follow and where it leads; 7 is its end (Figure 3).

@@ -19,10 +19,15 @@ class Frozen:
     Args:
         net: "inside" (U, J) and "out" (K, N + 1), as `Abreast.weights` gives them; "keep", what
             states are multiplied by where there are no forget gates, or None; "reset", whether all
-            is set to zero before a string begins; "blocks"; "rank", whether a prediction is right if
-            all legal symbols outrank all others, in place of the paper's criterion.
+            is set to zero before a string begins; "blocks"; "rank", whether a prediction is right
+            if all legal symbols outrank all others, in place of the paper's criterion.
         streams: B. seed: of what is drawn.
     """
+
+    saw: Any
+    s: Any
+    bits: Any
+    node: Any
 
     def __init__(self, net: dict[str, Any], streams: int, seed: int) -> None:
         self.inside = np.asarray(net["inside"], np.float32)

@@ -60,7 +60,8 @@ def growth(run: Run) -> Finding:
     nets = both(run)[1]["nets"]
     steps = run.pick(test=120, default=1200)
     marks = np.arange(1, 13) * steps // 12
-    exponents, last, example = [], [], None
+    exponents, last = [], []
+    example: dict[str, np.ndarray] = {}
     for i, net in enumerate(nets):
         seen = watch(net, steps, run.seed + 100 + i)
         sizes = np.abs(seen["s"]).mean((1, 2))
@@ -257,7 +258,7 @@ GATES = (
 )
 
 
-def about_gates(run: Run, which: int, line: dict[str, float], say: str) -> Finding:
+def about_gates(run: Run, which: int, line: dict[str, Any], say: str) -> Finding:
     """Judge one of the two numbers of `dips`."""
     rows, example = gates_of(run)
     values = [row[which] for row in rows]

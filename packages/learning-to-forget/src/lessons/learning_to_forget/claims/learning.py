@@ -195,7 +195,7 @@ def today(run: Run, forget: bool, nets: int, cells: int, updates: int, seed: int
 def clip(net: torch.nn.Module) -> None:
     """Clip the gradient of each net at norm 1."""
     gradients = [w.grad for w in net.parameters() if w.grad is not None]
-    norm = sum(g.square().flatten(1).sum(1) for g in gradients).sqrt()
+    norm = torch.stack([g.square().flatten(1).sum(1) for g in gradients]).sum(0).sqrt()
     for g in gradients:
         g.div_(norm.clamp_min(1).view(-1, *[1] * (g.dim() - 1)))
 
@@ -211,7 +211,8 @@ def unpack(net: GersLSTM, k: int) -> dict[str, Any]:
     f = f[0] if f else torch.zeros_like(i)
     out = torch.cat([net.weight_out[k], net.bias_out[k][:, None]], 1)
     return {"inside": torch.cat([cells, i, f, o]).numpy(), "out": out.numpy(),
-            "keep": None if c.forget else 1.0, "reset": False, "rank": True, "blocks": c.num_blocks}  # fmt: skip
+            "keep": None if c.forget else 1.0, "reset": False, "rank": True,
+            "blocks": c.num_blocks}  # fmt: skip
 
 
 def per_error(run: Run, net: dict[str, Any], seed: int) -> float:

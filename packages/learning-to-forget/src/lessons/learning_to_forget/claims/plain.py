@@ -26,7 +26,7 @@ def rtrl(run: Run, rates: list[float], nets: int, seed: int, steps: int) -> dict
     width = 7 + n + 1
     inside = generator.uniform(-0.2, 0.2, (every, n, width)).astype(np.float32)
     out = generator.uniform(-0.2, 0.2, (every, 7, n + 1)).astype(np.float32)
-    rate = np.repeat(np.float32(rates), nets)[:, None, None]
+    rate = np.repeat(np.array(rates, np.float32), nets)[:, None, None]
     saw = np.zeros((every, width), np.float32)
     shown = np.ones((every, n + 1), np.float32)
     carried = np.zeros((every, n, n, width), np.float32)  # ∂y_i / ∂w_jm
