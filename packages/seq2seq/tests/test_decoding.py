@@ -12,6 +12,7 @@ from lessons.seq2seq import (
     Seq2Seq,
     Seq2SeqConfig,
     beam_search,
+    decoding,
     greedy,
     rescore,
     sample,
@@ -178,3 +179,10 @@ def test_rescoring_is_an_even_average():
 def test_what_cannot_be_decoded_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call(made())
+
+
+def test_a_long_list_is_scored_in_parts(monkeypatch):
+    model, texts = made(), [[4, 5, 2], [5, 2], [5, 3, 4, 2], [2], [4, 2]]
+    whole = decoding.score_list(model, [4, 5, 6], texts)
+    monkeypatch.setattr(decoding, "CHUNK", 2 * 4 * SMALL.target_vocab_size)  # two at a time
+    torch.testing.assert_close(decoding.score_list(model, [4, 5, 6], texts), whole)

@@ -319,3 +319,25 @@ def test_what_bleu_cannot_count_is_named(answers, right, kind, words):
 def test_an_untrained_model_knows_nothing():
     net = made(init=0.08)
     assert net.loss(SRC, LENGTHS, TGT, "token").item() == pytest.approx(math.log(11), abs=0.02)
+
+
+@pytest.mark.parametrize("row", [[0, 0, 8, 9], [8, 0, 9, 4]])
+def test_padding_before_a_word_is_named(row):
+    src = torch.tensor([[4, 5, 6, 7], row])
+    with pytest.raises(ValueError, match=r"padded on the right only .* row 1"):
+        made().encode(src)
+    made().encode(src, torch.tensor([4, 4]))  # whoever gives lengths knows what id 0 is
+
+
+@pytest.mark.parametrize("reduction", ["sentence", "token", "none"])
+def test_ids_of_32_bits_count_as_those_of_64(reduction):
+    net = made()
+    found = net.loss(SRC.int(), LENGTHS.int(), TGT.int(), reduction)
+    torch.testing.assert_close(found, net.loss(SRC, LENGTHS, TGT, reduction))
+
+
+def test_export_with_a_dynamic_batch():
+    net, batch = made(peephole=False), {0: torch.export.Dim("batch", min=2, max=64)}
+    exported = torch.export.export(net, (SRC, LENGTHS, TGT), dynamic_shapes=(batch,) * 3)
+    more = [x.repeat(3, *(1,) * (x.dim() - 1)) for x in (SRC, LENGTHS, TGT)]
+    torch.testing.assert_close(exported.module()(*more), net(*more))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .lstm import State
 from .model import Seq2Seq
+from .softmax import CHUNK
 
 LONGEST = 3  # times the source: most words of a translation, unless another limit is given
 
@@ -270,7 +271,7 @@ def _anew(ensemble: Ensemble, src_BS, src_len_B, ids_BKT: Tensor) -> Tensor:
     """Return log-probabilities after beginnings, by reading everything once more."""
     beam = ids_BKT.shape[1]
     src_RS = src_BS.repeat_interleave(beam, 0)
-    len_R = None if src_len_B is None else src_len_B.repeat_interleave(beam, 0)
+    len_R = None if src_len_B is None else torch.as_tensor(src_len_B).repeat_interleave(beam, 0)
     ids_RT = ids_BKT.flatten(0, 1)
     first_R1 = torch.full_like(ids_RT[:, :1], ensemble.config.eos_id)
     read_RT = torch.cat([first_R1, ids_RT[:, :-1]], 1)
@@ -347,8 +348,13 @@ def rescore(
 
 @torch.no_grad()
 def score_list(models: Models, source: Sequence[int], texts: Sequence[Sequence[int]]) -> Tensor:
-    """Return log-probabilities of several translations of one source, which is read once."""
+    """Return log-probabilities of several translations of one source, a part of them at a time."""
     ensemble = together(models)
+    logits_each = max(1, *map(len, texts)) * ensemble.config.target_vocab_size
+    most = max(CHUNK // logits_each, 1)
+    if len(texts) > most:  # a thousand translations' logits over 80,000 words would be gigabytes
+        parts = (texts[at : at + most] for at in range(0, len(texts), most))
+        return torch.cat([score_list(ensemble, source, part) for part in parts])
     device = ensemble.models[0].output.weight.device
     longest = max(map(len, texts))
     tgt_NT = torch.full((len(texts), longest), ensemble.config.pad_id)

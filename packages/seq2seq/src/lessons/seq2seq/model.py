@@ -78,7 +78,8 @@ class Seq2Seq(nn.Module):
             src_len_B: how many of each row are words; None: all that are not ``pad_id``.
 
         Raises:
-            ValueError: no words, an id outside the vocabulary, lengths that do not fit.
+            ValueError: no words, an id outside the vocabulary, lengths that do not fit, or, without
+                lengths, padding before a word.
             TypeError: ids or lengths that are no integers.
         """
         c = self.config
@@ -106,7 +107,7 @@ class Seq2Seq(nn.Module):
             tgt_in_BT: what the decoder reads: the end mark first, then the translation's words.
             state: from `encode`, or from the step before.
         """
-        self.decoder.check_state(state, len(tgt_in_BT))
+        self.decoder.check_state(state, tgt_in_BT.shape[0])
         hidden_TBH, state = self.decoder.unroll(self.target_embedding(tgt_in_BT.T), state)
         return self.output(hidden_TBH).transpose(0, 1), state
 
@@ -133,7 +134,7 @@ class Seq2Seq(nn.Module):
             ValueError: as `encode`; a target that is empty or has no end mark; other batches.
         """
         state = self.encode(src_BS, src_len_B)
-        self.check_target(tgt_BT, len(src_BS))
+        self.check_target(tgt_BT, src_BS.shape[0])
         return self.output(self.hidden(state, tgt_BT)).transpose(0, 1)
 
     def log_prob(self, src_BS: Tensor, src_len_B: Tensor | None, tgt_BT: Tensor) -> Tensor:
@@ -165,8 +166,9 @@ class Seq2Seq(nn.Module):
         if reduction not in ("sentence", "token", "none"):
             raise ValueError(f"reduction must be sentence, token or none, got {reduction!r}")
         state = self.encode(src_BS, src_len_B)
-        self.check_target(tgt_BT, len(src_BS))
+        self.check_target(tgt_BT, src_BS.shape[0])
         hidden_TBH = self.hidden(state, tgt_BT)
+        tgt_BT = tgt_BT.long()  # cross-entropy takes no shorter integers
         real_TB = tgt_BT.T.ne(self.config.pad_id)
         if reduction == "none":
             nats_TB = F.cross_entropy(
@@ -175,7 +177,7 @@ class Seq2Seq(nn.Module):
             return (nats_TB * real_TB).sum(0)
         hidden_NH, right_N = hidden_TBH[real_TB], tgt_BT.T[real_TB]
         total = self._nats(hidden_NH, right_N)
-        return total / (len(tgt_BT) if reduction == "sentence" else len(right_N))
+        return total / (tgt_BT.shape[0] if reduction == "sentence" else len(right_N))
 
     def _nats(self, hidden_NH: Tensor, right_N: Tensor) -> Tensor:
         many = hidden_NH.shape[0] * self.config.target_vocab_size > CHUNK
@@ -190,15 +192,29 @@ class Seq2Seq(nn.Module):
             raise ValueError(f"src must have shape (batch, length ≥ 1), got {tuple(src_BS.shape)}")
         check_ids("src", src_BS, self.config.source_vocab_size)
         if src_len_B is None:
-            src_len_B = (src_BS != self.config.pad_id).sum(-1)
+            real_BS = src_BS != self.config.pad_id
+            self._check_padding(src_BS, real_BS)
+            src_len_B = real_BS.sum(-1)
         return src_BS, checked_lengths(src_len_B, src_BS)
+
+    def _check_padding(self, src_BS: Tensor, real_BS: Tensor) -> None:
+        """Raise an error where padding stands before a word, or return."""
+        if torch.compiler.is_compiling() or src_BS.is_meta or not fast(src_BS):
+            return
+        wrong_B = (real_BS[:, 1:] & ~real_BS[:, :-1]).any(-1)
+        if wrong_B.any():
+            row = int(wrong_B.nonzero()[0])
+            raise ValueError(
+                f"src must be padded on the right only (pad_id {self.config.pad_id}); "
+                f"row {row} is {src_BS[row].tolist()}"
+            )
 
     def check_target(self, tgt_BT: Tensor, batch: int) -> None:
         """Raise an error that says what is wrong with targets, or return."""
         if tgt_BT.dim() != 2 or not tgt_BT.shape[1]:
             raise ValueError(f"tgt must have shape (batch, length ≥ 1), got {tuple(tgt_BT.shape)}")
-        if len(tgt_BT) != batch:
-            raise ValueError(f"src has {batch} sentences and tgt {len(tgt_BT)}: one for one")
+        if tgt_BT.shape[0] != batch:
+            raise ValueError(f"src has {batch} sentences and tgt {tgt_BT.shape[0]}: one for one")
         check_ids("tgt", tgt_BT, self.config.target_vocab_size)
         if torch.compiler.is_compiling() or not tgt_BT.numel() or not fast(tgt_BT):
             return
