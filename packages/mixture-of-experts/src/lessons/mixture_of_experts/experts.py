@@ -25,7 +25,8 @@ class Experts(nn.Module):
         depth: hidden layers; MoE-1-Deep has four.
         bias: whether layers have biases; the paper's counts of weights leave no room for any.
         recompute: hidden layers are not stored but computed again on the way back (App. D).
-        generator: randomness of first weights, which are uniform in ±1/√fan-in.
+        generator: randomness of first weights, which are uniform, with variance 1/fan-in. The paper
+            does not say what it takes.
 
     Raises:
         ValueError: a size below 1, an unknown activation.
@@ -59,7 +60,7 @@ class Experts(nn.Module):
         )
         for weight in self.weights:
             if not weight.is_meta:
-                bound = weight.shape[1] ** -0.5
+                bound = (3 / weight.shape[1]) ** 0.5
                 nn.init.uniform_(weight, -bound, bound, generator=generator)
 
     def __len__(self) -> int:

@@ -43,7 +43,7 @@ class ExpertParallelMoE(nn.Module):
         n = len(layer.experts)
         if n % self.world:
             raise ValueError(f"num_experts ({n}) must be divisible by processes ({self.world})")
-        whole: Experts = layer.experts  # type: ignore
+        whole: Experts = layer.experts
         own = n // self.world
         first = dist.get_rank(group) * own
         self.num_experts, self.gate = n, layer.gate

@@ -32,7 +32,7 @@ def task(seed: int) -> tuple[Tensor, Tensor]:
 
 def steps_of(run: Run) -> int:
     """Return the steps of a fit."""
-    return run.pick(test=5, default=400, full=1_600)
+    return run.pick(test=5, default=800, full=1_600)
 
 
 def draw_points(seed: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,16 +118,13 @@ def draw(figure, numbers) -> None:
 )
 def clusters(run: Run) -> Finding:
     """Fit the clusters with more and more experts."""
-    seeds = run.seeds(run.pick(test=2, default=3, full=5))
+    seeds = run.seeds(run.pick(test=2, default=2, full=3))
     few = seeds if run.scale != "default" else seeds[:1]
     found = {n: [run.trial(fit, n=n, seed=s) for s in (seeds if n in (1, 64) else few)]
              for n in (1, 4, 16, 64)}  # fmt: skip
     losses = {"none": (0.0, 0.0), "importance": (0.2, 0.0), "load": (0.0, 0.2)}
     balance = {
-        name: [
-            run.trial(fit, n=64, seed=s, w_importance=first, w_load=second)
-            for s in (seeds if name == "none" else few)
-        ]
+        name: [run.trial(fit, n=64, seed=s, w_importance=first, w_load=second) for s in few]
         for name, (first, second) in losses.items()
     }
     balance["both"] = found[64]
@@ -159,7 +156,7 @@ def clusters(run: Run) -> Finding:
 )
 def variants(run: Run) -> Finding:
     """Fit the clusters in other ways."""
-    seeds = run.seeds(run.pick(test=2, default=3, full=5))
+    seeds = run.seeds(run.pick(test=2, default=2, full=3))
     flat = errors([run.trial(fit, n=64, seed=s) for s in seeds])
     tree = errors([run.trial(fit, n=64, seed=s, tree=True) for s in seeds])
     small = errors([run.trial(fit, n=64, seed=s, factored=True) for s in seeds])
