@@ -6,7 +6,17 @@ from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE
 from ..lab.run import Run
 from ..lab.statistics import interval, judge
-from .contest import BETWEEN, bounds, ends_of, gap, last, protocol, runs_of, would_decide
+from .contest import (
+    BETWEEN,
+    bounds,
+    ends_of,
+    gap,
+    last,
+    protocol,
+    runs_of,
+    trend,
+    would_decide,
+)
 from .reversing import nats
 
 KINDS = {1: "1 layer", 2: "reversed", 4: "4 layers"}
@@ -52,10 +62,11 @@ def deeper(run: Run) -> Finding:
         judge(found, below=0.0, paper_regime=False),
         ours=f"{found.text(3)} nats a piece",
         ran=protocol(run, *KINDS.values()),
-        measured=f"Nats a piece: {told} layers. Four less one: {found.text(3)}. BLEU: "
+        measured=f"Nats a piece: {told} layers. Four less one: {found.text(3)}; after a quarter, "
+        f"a half and the whole of the training {trend(run, nats, '4 layers', '1 layer')}. BLEU: "
         + ", ".join(f"{v:.1f} with {n}" for n, v in bleu.items()) + ".",
         numbers={"nats": values, "difference": ends_of(found), "bleu": bleu},
-        between=BETWEEN + "; deep nets begin more slowly, and a pass or two end early.",
+        between=BETWEEN + "; deep nets begin more slowly, and four passes end early.",
         would_decide=would_decide(found, 0.0),
     )  # fmt: skip
 
@@ -84,8 +95,9 @@ def a_tenth_each(run: Run) -> Finding:
         ours=f"{100 * (math.exp(three.mean) - 1):+.1f}% perplexity a layer".replace("-", "−"),
         ran=protocol(run, *KINDS.values()),
         measured=f"Nats a piece: {told} layers; a layer of three {three.text(3)}, the second alone "
-        f"{first.text(3)}.",
+        f"{first.text(3)}. Three layers after a quarter, a half and the whole of the training: "
+        f"{trend(run, nats, '4 layers', '1 layer')}.",
         numbers={"nats": values, "a layer": ends_of(three), "the second": ends_of(first)},
-        between=BETWEEN + "; deep nets begin more slowly, and a pass or two end early.",
+        between=BETWEEN + "; deep nets begin more slowly, and four passes end early.",
         would_decide=would_decide(three, line),
     )

@@ -3,7 +3,7 @@
 from ..lab.claim import Finding, claim
 from ..lab.run import Run
 from ..lab.statistics import judge, paired
-from .contest import BETWEEN, bounds, ends_of, last, protocol, runs_of, would_decide
+from .contest import BETWEEN, bounds, ends_of, last, protocol, runs_of, trend, would_decide
 
 KINDS = ("plain, forward", "plain, reversed", "reversed")
 MEASURE = (
@@ -39,7 +39,9 @@ def _finding(run: Run, kind: str, above: float | None, below: float | None) -> F
         ours=f"{values[kind][0]:.3f} of the LSTM's {values['reversed'][0]:.3f} nats",
         ran=protocol(run, *KINDS),
         measured=f"{told}. The source saves {share:.2f} of what it saves the reversed LSTM; less "
-        f"half of that: {found.text(3)} nats a piece.",
+        f"half of that: {found.text(3)} nats a piece. It saves, after a quarter, a half and the "
+        f"whole of the training, {trend(run, worth, kind)}; the LSTM "
+        f"{trend(run, worth, 'reversed')}.",
         numbers={"worth": values, "nats": nats, "bleu": bleu, "excess": ends_of(found)},
         between=BETWEEN + "; nets of 2 × 96 tanh units.",
         would_decide=would_decide(found, 0.0),

@@ -68,7 +68,7 @@ def learn_order(run: Run, arm: str, seed: int, steps: int) -> dict[str, Any]:
 
 def arms(run: Run) -> dict[str, list[Any]]:
     """Return all four arms, by seed."""
-    steps, count = run.pick(test=3, default=250, full=800), run.pick(test=2, default=2, full=5)
+    steps, count = run.pick(test=3, default=250, full=1200), run.pick(test=2, default=2, full=5)
     return {
         arm: [run.trial(learn_order, arm=arm, seed=seed, steps=steps) for seed in run.seeds(count)]
         for arm in ARMS
@@ -114,7 +114,7 @@ def short_lags(run: Run) -> Finding:
     return Finding(
         every([judge(g, above=0.0, paper_regime=False) for g in gaps.values()]),
         ours=f"long less short lags, least: {worst.text(3)} nats",
-        ran=f"Two LSTMs of 2 × 64, embeddings of 32, {run.pick(test=3, default=250, full=800)} "
+        ran=f"Two LSTMs of 2 × 64, embeddings of 32, {run.pick(test=3, default=250, full=1200)} "
         f"steps of 64 sentences of 3 to 10 words, drawn anew, Adam at {TOY_RATE:g}, the same for "
         "all arms, falling over the last half; 300 sentences of each length to test. The editors "
         "had seen reversed and forward at 1,200 steps (perplexity 1.4 against 1.55 at length 10, "
