@@ -1,116 +1,32 @@
 """Who learns the continual embedded Reber grammar, and what helps (§4.2, §4.3, Table 2)."""
 
-from typing import Any
-
-from ..lab.claim import Finding, claim, demonstration
+from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, GREEN, RED
 from ..lab.run import Run
-from ..lab.statistics import UNDECIDED, Interval, every, judge, proportion, unpaired
-from .learning import GOOD, streams_of, today
+from ..lab.statistics import Interval, every, judge, proportion, unpaired
+from .arms import (
+    BETWEEN,
+    CUT,
+    DESK,
+    EASY,
+    EFFECT,
+    FORGET,
+    MORE,
+    MUCH,
+    RULE,
+    both,
+    decides,
+    desk,
+    family,
+    full,
+    others,
+    share,
+    slim,
+    told,
+    with_gates,
+)
+from .learning import GOOD
 from .plain import plain_nets
-
-FORGET = ["forget", "forget falling"]
-KEEPS = [f"keep {1 - 0.5**k:.10g}" for k in range(1, 11)]  # .5 to .999; 1 − keep by factors of 2
-SHRINKS = [f"shrink {1e-7 * 4**k:.6g}" for k in range(9)]  # by factors of 4
-EASY = 0.18  # Table 2: the share of perfect nets that the abstract calls easily solving
-MUCH = (0.01 + 0.47) / 2  # Table 2: midway between standard LSTM and forget gates, perfect or good
-EFFECT = (0.62 - 0.18) / 2  # Table 2: half of what a falling rate does for perfect solutions
-MORE = 0.44
-RULE = (
-    "The paper's regime: 375 weights (311 are in use without forget gates), squared error, a "
-    "change after every symbol with rate .5, the rule of §3.2; a stream ends at the first wrong "
-    "prediction or after 100,000 symbols; at most 30,000 streams. A net is perfect if ten test "
-    "streams all have 100,000 symbols right, good if their mean is over 1,000. Tests follow "
-    "training streams of 1,000 symbols or more that are longer than all before, or of 100,000. "
-)
-CUT = (
-    "A full run stops at a number of symbols (10 million for nets with forget gates, 4 million for "
-    "others); what a net has not reached by then counts as not reached. "
-)
-DESK = (
-    "By default, in place of this, whole gradients, Adam, softmax, batches of 32 streams, 16 "
-    "cells, and a prediction is right if all legal symbols outrank all others. "
-)
-BETWEEN = "Whole gradients and Adam in batches, where the paper learns online."
-
-
-def full(run: Run) -> bool:
-    """Return whether this is the paper's regime."""
-    return run.scale in ("full", "paper")
-
-
-def family(run: Run, arms: list[str], nets: int, steps: int, seed: int | None = None) -> dict:
-    """Return what nets of some arms have learned."""
-    nets = run.pick(test=2, default=2, full=nets, paper=100)
-    steps = run.pick(test=400, default=2000, full=steps, paper=10 * steps)
-    streams = run.pick(test=30, default=100, full=30_000)
-    seed = run.seed if seed is None else seed
-    return run.trial(streams_of, arms=arms, nets=nets, seed=seed, streams=streams, steps=steps)
-
-
-def with_gates(run: Run) -> dict:
-    """Return the two arms with forget gates."""
-    return family(run, FORGET, 40, 10_000_000)
-
-
-def tuned(run: Run) -> tuple[str, str]:
-    """Return the best decay of states and the best weight decay, on nets apart."""
-    arms = run.pick(test=KEEPS[:2] + SHRINKS[:1], default=KEEPS[:2] + SHRINKS[:1],
-                    full=KEEPS + SHRINKS)  # fmt: skip
-    found = family(run, arms, 5, 2_000_000, run.seed + 10_000)
-
-    def score(name: str) -> tuple[float, float]:
-        return sum(b > GOOD for b in found[name]["best"]), sum(found[name]["recent"])
-
-    def best(kind: str) -> str:
-        return max((name for name in arms if name.startswith(kind)), key=score)
-
-    return best("keep"), best("shrink")
-
-
-def others(run: Run) -> tuple[dict, str, str]:
-    """Return the arms without forget gates; which decay of states, which weight decay."""
-    keep, shrink = tuned(run)
-    arms = ["standard", "standard falling", "reset", "reset falling", keep, f"{keep} falling",
-            shrink]  # fmt: skip
-    return family(run, arms, 20, 4_000_000), keep, shrink
-
-
-def share(found: dict[str, Any], perfect: bool = False) -> Interval:
-    """Return the share of nets that are perfect, or at least good, with its exact interval."""
-    if perfect:
-        return proportion(sum(s is not None for s in found["solved"]), len(found["solved"]))
-    return proportion(sum(b > GOOD for b in found["best"]), len(found["best"]))
-
-
-def told(found: dict[str, Any]) -> str:
-    """Return "3 perfect, 5 good, of 20"."""
-    perfect = sum(s is not None for s in found.get("solved", []))
-    good = sum(b > GOOD for b in found["best"]) - perfect
-    return f"{perfect} perfect, {good} good, of {len(found['best'])}"
-
-
-def slim(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what a record keeps of an arm: no weights."""
-    return {k: v for k, v in found.items() if k not in ("nets", "curve")}
-
-
-def desk(run: Run, forget: bool, cells: int = 16) -> dict:
-    """Return nets that learned as one would today."""
-    nets, updates = run.pick(test=2, default=3, full=5), run.pick(test=3, default=400, full=600)
-    return run.trial(today, forget=forget, nets=nets, cells=cells, updates=updates, seed=run.seed)
-
-
-def both(run: Run) -> tuple[dict, dict]:
-    """Return nets with forget gates (constant rate) and without, of the regime of this run."""
-    if run.scale == "default":
-        return desk(run, True), desk(run, False)
-    return with_gates(run)["forget"], others(run)[0]["standard"]
-
-
-def decides(judged) -> str:
-    """Return what would decide what is undecided."""
-    return "About four times as many nets, or longer training." * (judged.verdict == UNDECIDED)
 
 
 @claim(
@@ -326,7 +242,7 @@ def no_effect(run: Run) -> Finding:
     "Other first biases work just as well.",
     quotes="Precise bias initialization is not critical though—other values work just as well.",
     asks=f"{RULE}The falling rate. All forget gates begin with a bias of 0, 1 or 3 in place of .5, "
-    "1, 1.5, 2: 20 nets each, at most 6 million symbols, against the 40 of C5a. The difference of "
+    "1, 1.5, 2: 20 nets each, at most 4 million symbols, against the 40 of C5a. The difference of "
     "the shares of perfect or good nets, by Student's t. The lines are ±.44, the difference that "
     "the rate makes in Table 2.",
     holds_if="all three intervals lie within ±.44",
@@ -336,7 +252,7 @@ def no_effect(run: Run) -> Finding:
 def biases(run: Run) -> Finding:
     """Compare first biases."""
     arms = [f"forget falling bias {b}" for b in (0, 1, 3)]
-    found, usual = family(run, arms, 20, 6_000_000), with_gates(run)["forget falling"]
+    found, usual = family(run, arms, 20, 4_000_000), with_gates(run)["forget falling"]
     theirs = [float(b > GOOD) for b in usual["best"]]
     judged, said = [], []
     for name, arm in found.items():
@@ -350,46 +266,4 @@ def biases(run: Run) -> Finding:
         measured=f"At a bias of {'; '.join(said)}; block by block {told(usual)}.",
         numbers={name: slim(arm) for name, arm in found.items()} | {"usual": slim(usual)},
         between="Fewer nets than the paper's.", would_decide=decides(worst),
-    )  # fmt: skip
-
-
-def draw_sizes(figure, numbers) -> None:
-    """Draw symbols per error against cells."""
-    axes = figure.subplots()
-    for name, color in (("with", BLUE), ("without", RED)):
-        for size in numbers["cells"]:
-            values = numbers[f"{size} {name}"]["per error"]
-            label = f"{name} forget gates" if size == numbers["cells"][0] else None
-            axes.plot([size] * len(values), values, "o", color=color, alpha=0.6, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="cells", ylabel="symbols per error")
-    axes.set_xticks(numbers["cells"], [str(n) for n in numbers["cells"]], minor=False)
-    axes.legend()
-
-
-@demonstration(
-    "D1",
-    "Today's training of the same streams, with forget gates and without.",
-    draw_sizes,
-    asks="Whole gradients, Adam, softmax, 32 streams a net that are never reset, 600 "
-    "updates of 40 symbols; 8, 16, 32 cells, with forget gates and without, five nets each. "
-    "Symbols per prediction in which a legal symbol is outranked, over 58,000 that follow on 100 "
-    "from a zero state (a net without an error counts 58,000).",
-)
-def sizes(run: Run) -> Finding:
-    """Train and count."""
-    cells = run.pick(test=[4], default=[16], full=[8, 16, 32])
-    numbers: dict[str, Any] = {"cells": cells}
-    for n in cells:
-        for name, forget in (("with", True), ("without", False)):
-            numbers[f"{n} {name}"] = slim(desk(run, forget, n))
-    middle = {
-        key: sorted(value["per error"])[len(value["per error"]) // 2]
-        for key, value in numbers.items() if key != "cells"
-    }  # fmt: skip
-    said = "; ".join(f"{key}: {value:,.0f}" for key, value in middle.items())
-    last = cells[-1]
-    return Finding(
-        None, ours=f"{middle[f'{last} with']:,.0f} and {middle[f'{last} without']:,.0f} symbols "
-        "per error", ran=f"{', '.join(map(str, cells))} cells.",
-        measured=f"Symbols per error, medians: {said}.", numbers=numbers | {"medians": middle},
     )  # fmt: skip

@@ -71,9 +71,17 @@ class Frozen:
         return (np.abs(0.5 + 0.5 * np.tanh(0.5 * z) - legal) < OFF).all(0)
 
 
-def lengths(net: dict[str, Any], seed: int, longest: int, streams: int = 10) -> list[int]:
-    """Return how many predictions are right before the first wrong one, in each of some streams."""
+def lengths(
+    net: dict[str, Any], seed: int, longest: int, streams: int = 10, warm: int = 0
+) -> list[int]:
+    """Return how many predictions are right before the first wrong one, in each of some streams.
+
+    The first ``warm`` symbols do not count: a net that has learned on states that were carried on
+    has not seen a zero state.
+    """
     frozen, found = Frozen(net, streams, seed), np.full(streams, longest)
+    for _ in range(warm):
+        frozen.step()
     going = np.full(streams, True)
     for t in range(longest):
         wrong = going & ~frozen.step()

@@ -1,0 +1,111 @@
+"""The arms that learn the continual grammar: how many nets, for how long, what is told of them."""
+
+from typing import Any
+
+from ..lab.run import Run
+from ..lab.statistics import UNDECIDED, Interval, proportion
+from .learning import GOOD, streams_of, today
+
+FORGET = ["forget", "forget falling"]
+KEEPS = [f"keep {1 - 0.5**k:.10g}" for k in range(1, 11)]  # .5 to .999; 1 − keep by factors of 2
+SHRINKS = [f"shrink {1e-7 * 4**k:.6g}" for k in range(9)]  # by factors of 4
+EASY = 0.18  # Table 2: the share of perfect nets that the abstract calls easily solving
+MUCH = (0.01 + 0.47) / 2  # Table 2: midway between standard LSTM and forget gates, perfect or good
+EFFECT = (0.62 - 0.18) / 2  # Table 2: half of what a falling rate does for perfect solutions
+MORE = 0.44
+RULE = (
+    "The paper's regime: 375 weights (311 are in use without forget gates), squared error, a "
+    "change after every symbol with rate .5, the rule of §3.2; a stream ends at the first wrong "
+    "prediction or after 100,000 symbols; at most 30,000 streams. A net is perfect if ten test "
+    "streams all have 100,000 symbols right, good if their mean is over 1,000. Tests follow "
+    "training streams of 1,000 symbols or more that are longer than all before, or of 100,000. "
+)
+CUT = (
+    "A full run stops at a number of symbols (10 million for nets with forget gates, 4 million for "
+    "others); what a net has not reached by then counts as not reached. "
+)
+DESK = (
+    "By default, in place of this, whole gradients, Adam, softmax, batches of 32 streams, 16 "
+    "cells, and a prediction is right if all legal symbols outrank all others; the first 100 "
+    "symbols of a test do not count, and it ends at 10,000. "
+)
+BETWEEN = "Whole gradients and Adam in batches, where the paper learns online."
+
+
+def full(run: Run) -> bool:
+    """Return whether this is the paper's regime."""
+    return run.scale in ("full", "paper")
+
+
+def family(run: Run, arms: list[str], nets: int, steps: int, seed: int | None = None) -> dict:
+    """Return what nets of some arms have learned."""
+    nets = run.pick(test=2, default=2, full=nets, paper=100)
+    steps = run.pick(test=400, default=2000, full=steps, paper=10 * steps)
+    streams = run.pick(test=30, default=100, full=30_000)
+    seed = run.seed if seed is None else seed
+    return run.trial(streams_of, arms=arms, nets=nets, seed=seed, streams=streams, steps=steps)
+
+
+def with_gates(run: Run) -> dict:
+    """Return the two arms with forget gates."""
+    return family(run, FORGET, 40, 10_000_000)
+
+
+def tuned(run: Run) -> tuple[str, str]:
+    """Return the best decay of states and the best weight decay, on nets apart."""
+    arms = run.pick(test=KEEPS[:2] + SHRINKS[:1], default=KEEPS[:2] + SHRINKS[:1],
+                    full=KEEPS + SHRINKS)  # fmt: skip
+    found = family(run, arms, 5, 2_000_000, run.seed + 10_000)
+
+    def score(name: str) -> tuple[float, float]:
+        return sum(b > GOOD for b in found[name]["best"]), sum(found[name]["recent"])
+
+    def best(kind: str) -> str:
+        return max((name for name in arms if name.startswith(kind)), key=score)
+
+    return best("keep"), best("shrink")
+
+
+def others(run: Run) -> tuple[dict, str, str]:
+    """Return the arms without forget gates; which decay of states, which weight decay."""
+    keep, shrink = tuned(run)
+    arms = ["standard", "standard falling", "reset", "reset falling", keep, f"{keep} falling",
+            shrink]  # fmt: skip
+    return family(run, arms, 20, 4_000_000), keep, shrink
+
+
+def share(found: dict[str, Any], perfect: bool = False) -> Interval:
+    """Return the share of nets that are perfect, or at least good, with its exact interval."""
+    if perfect:
+        return proportion(sum(s is not None for s in found["solved"]), len(found["solved"]))
+    return proportion(sum(b > GOOD for b in found["best"]), len(found["best"]))
+
+
+def told(found: dict[str, Any]) -> str:
+    """Return "3 perfect, 5 good, of 20"."""
+    perfect = sum(s is not None for s in found.get("solved", []))
+    good = sum(b > GOOD for b in found["best"]) - perfect
+    return f"{perfect} perfect, {good} good, of {len(found['best'])}"
+
+
+def slim(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what a record keeps of an arm: no weights."""
+    return {k: v for k, v in found.items() if k not in ("nets", "curve")}
+
+
+def desk(run: Run, forget: bool, cells: int = 16) -> dict:
+    """Return nets that learned as one would today."""
+    nets, updates = run.pick(test=2, default=3, full=5), run.pick(test=3, default=400, full=600)
+    return run.trial(today, forget=forget, nets=nets, cells=cells, updates=updates, seed=run.seed)
+
+
+def both(run: Run) -> tuple[dict, dict]:
+    """Return nets with forget gates (constant rate) and without, of the regime of this run."""
+    if run.scale == "default":
+        return desk(run, True), desk(run, False)
+    return with_gates(run)["forget"], others(run)[0]["standard"]
+
+
+def decides(judged) -> str:
+    """Return what would decide what is undecided."""
+    return "About four times as many nets, or longer training." * (judged.verdict == UNDECIDED)
