@@ -10,6 +10,6 @@ CLAIMS = [on_this_device(claim) for claim in (
     continual.fails, continual.can,
     sizes.sizes, writing.text_stream, writing.writes, exact.keeps,
     errata.equation_21, errata.complexity, errata.average, errata.shortcuts, errata.same_step,
-    errata.numbering, errata.criterion,
+    errata.numbering, errata.criterion, errata.shortest,
 )]  # fmt: skip
 COMMANDS = {"write": write.main}

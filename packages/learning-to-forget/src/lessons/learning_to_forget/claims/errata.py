@@ -9,7 +9,7 @@ from ..blocks import PRESETS, Config, GersLSTM
 from ..lab.claim import Finding, erratum
 from ..lab.run import Run
 from ..online import ForwardMode
-from ..tasks import cerg
+from ..tasks import NEXT_NODE, cerg
 
 
 @erratum(
@@ -176,4 +176,27 @@ def criterion(run: Run) -> Finding:
     return Finding(
         None, ours=f"|error| below .49, not below {root:.1f}", ran="The root of .49.",
         measured=f"A squared error of .49 is an error of {root:.2f}.", numbers={"root": root},
+    )  # fmt: skip
+
+
+@erratum(
+    "E8",
+    "§4.1",
+    "The shortest lag is 6; 9 is the shortest string.",
+    quotes="The minimal time lag is 9 (at the limit of what standard recurrent networks can "
+    "manage); time lags have no upper bound though.",
+    asks="The lag from the second symbol, the mark, to the last but one, where it is due again. "
+    "The shortest string is searched for in the grammar.",
+)
+def shortest(run: Run) -> Finding:
+    """Find the shortest string, and the distance of its marks."""
+    ways, steps = {(0, 0)}, 0  # node, symbols read
+    while not any(node == 0 and read for node, read in ways):
+        ways = {(int(to), steps + 1) for node, _ in ways for to in NEXT_NODE[node]}
+        steps += 1
+    return Finding(
+        None, ours=f"a lag of {steps - 3}, strings of {steps}", ran="All ways through the grammar.",
+        measured=f"The shortest string has {steps} symbols; its marks are the second and the last "
+        f"but one, {steps - 3} apart.",
+        numbers={"shortest": steps, "lag": steps - 3},
     )  # fmt: skip

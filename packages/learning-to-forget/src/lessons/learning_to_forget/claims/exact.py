@@ -93,7 +93,7 @@ def forgives(run: Run) -> Finding:
 
 @demonstration(
     "D4",
-    "How long a forget gate keeps: what is left of a state, by the gate's bias.",
+    "How long a forget gate keeps a state, by its bias.",
     asks="σ(b) to the power of 10, 100 and 1,000 steps, for biases b from 0 to 7, and the number "
     "of steps in which a state falls to 1/e. So a bias of 5, as in §4.6, keeps for about 150.",
 )

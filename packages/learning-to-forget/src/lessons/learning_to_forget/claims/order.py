@@ -164,7 +164,7 @@ ORDER = (
 @claim(
     "C3a",
     "§4.6",
-    "With a forget bias of 5 the task is solved as quickly as without forget gates.",
+    "With a forget bias of 5 the task is solved as quickly as without.",
     draw_times,
     quotes="Using a large bias (5.0) for the forget gates, extended LSTM solved the task as "
     "quickly as standard LSTM",
