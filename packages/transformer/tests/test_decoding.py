@@ -46,7 +46,8 @@ def log_probability(model, src, ids):
     positions=st.sampled_from(["sinusoidal", "learned"]),
 )
 def test_cached_decoding_gives_the_same_tokens(seed, norm, positions):
-    model, src = small(seed, norm=norm, positions=positions), sources(seed)
+    # In double precision: a sum over fifteen pieces in another order has another fifth digit.
+    model, src = small(seed, norm=norm, positions=positions).double(), sources(seed)
     assert torch.equal(greedy(model, src, 15), greedy(model, src, 15, use_cache=False))
     draws = [
         sample(model, src, max_len=15, generator=torch.Generator().manual_seed(seed), use_cache=c)
@@ -55,7 +56,7 @@ def test_cached_decoding_gives_the_same_tokens(seed, norm, positions):
     assert torch.equal(*draws)
     cached, plain = (beam_search(model, src, max_len=15, use_cache=c) for c in (True, False))
     assert torch.equal(cached.ids, plain.ids)
-    torch.testing.assert_close(cached.score, plain.score, atol=1e-5, rtol=0)
+    torch.testing.assert_close(cached.score, plain.score, atol=1e-10, rtol=0)
 
 
 @settings(deadline=None, max_examples=12)

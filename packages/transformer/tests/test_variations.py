@@ -26,7 +26,7 @@ LINES = ["C4a", "C4b", "C4c", "C4d", "C4e", "C4f", "C6a", "C6b", "C6c", "C5b"]
 
 @pytest.mark.parametrize("id", LINES)
 def test_the_line_of_the_rule_is_the_line_that_is_judged(id, monkeypatch):
-    def finding(run, row, score, **side):
+    def finding(run, row, score, count=5, **side):
         ((where, line),) = side.items()
         return types.SimpleNamespace(numbers={}, found=(score, where, line))
 
