@@ -186,3 +186,10 @@ def test_a_long_list_is_scored_in_parts(monkeypatch):
     whole = decoding.score_list(model, [4, 5, 6], texts)
     monkeypatch.setattr(decoding, "CHUNK", 2 * 4 * SMALL.target_vocab_size)  # two at a time
     torch.testing.assert_close(decoding.score_list(model, [4, 5, 6], texts), whole)
+
+
+def test_a_list_of_lengths_serves_with_kept_states_and_without():
+    model = made()
+    a, b = (beam_search(model, SRC, LENGTHS.tolist(), beam=3, use_cache=k) for k in (True, False))
+    assert torch.equal(a.ids, b.ids)
+    torch.testing.assert_close(a.log_probability, b.log_probability)

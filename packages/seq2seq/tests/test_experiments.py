@@ -1,5 +1,7 @@
 """What the claims rest on: texts, phrases, scores, made-up languages, the shipped model."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -201,6 +203,16 @@ def test_each_length_of_training_has_an_end_of_its_own(tmp_path):
     for a, b in zip(ends[4].parameters(), only.parameters()):
         torch.testing.assert_close(a, b)
     assert any(not torch.equal(a, b) for a, b in zip(ends[4].parameters(), ends[8].parameters()))
+
+
+def test_a_rate_at_which_training_diverges_counts_as_an_even_guess(tmp_path):
+    run = Run(tmp_path, scale="test")
+    pairs, net = translators.texts(run)["ids"]["train"], translators.make(run, "reversed", 0)
+    with pytest.raises(RuntimeError, match="norm is"):
+        list(translators.trained(run, net, math.inf, [8], pairs, 0))
+    even = math.log(net.config.target_vocab_size)
+    assert translators.tune(run, "reversed", math.inf, 0) == pytest.approx(even)
+    assert translators.tune(run, "reversed", 1e-2, 0) < even
 
 
 def test_the_best_in_a_list_is_no_worse_than_the_first(tmp_path):

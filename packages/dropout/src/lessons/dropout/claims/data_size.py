@@ -9,7 +9,7 @@ from ..lab.figures import BLUE, INK, MUTED, RED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Interval, every, interval, judge, paired, unpaired
 from .data import digit_sets, sets
-from .train import Plan, assess, fit, products
+from .train import Plan, assess, fit, products, rounding
 
 DROP: dict[str, Any] = {"p_input": 0.2, "p_hidden": 0.5}
 # Fig. 10's errors (%) at each size, read from the figure's vectors: without and with dropout.
@@ -139,7 +139,7 @@ def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:
         ran=f"{run.pick(test='64-16-16-10', default='64-128-128-10', full='784-400-400-10')} on "
         f"cases of {digit_sets(run)} of each seed's own, {passes} passes, momentum .95, the rate "
         f"falling to zero; for all sizes the rate that is best on validation cases when trained "
-        f"on {at:,} ({rates} tried); {' to '.join(map(str, counts))} nets a size.",
+        f"on {at:,} ({rates} tried); {' to '.join(map(str, counts))} nets a size.{rounding(run)}",
         measured=f"Points of test error that dropout removes: {said}.",
         numbers=found,
         between="The paper's net (784-1024-1024-2048-10) has eight times the weights and more to "

@@ -11,7 +11,7 @@ from ..lab.statistics import UNDECIDED, Interval, Judgement, interval, judge, pa
 from ..rbm import DropoutRBM
 from .data import digit_sets, sets
 from .data_size import learned, rate
-from .train import Plan, assess, fit, products
+from .train import Plan, assess, fit, products, rounding
 
 
 @claim(
@@ -45,7 +45,7 @@ def gaussian(run: Run) -> Finding:
         ours=f"{mean.mean:.2f} → {interval(normal).mean:.2f}%: {gap.text(2)} points",
         ran=f"{run.pick(test='64-16-16-10', default='64-128-128-10', full='784-400-400-10')} on "
         f"{cases:,} cases of {digit_sets(run)} as in C3a, rate {lr:g}; {len(seeds)} nets each, of "
-        "the same weights and batches.",
+        f"the same weights and batches.{rounding(run)}",
         measured=f"Test error: Bernoulli {mean.text(2)}%, Gaussian {interval(normal).text(2)}%; "
         f"difference {gap.text(2)} points.",
         numbers={"bernoulli": bernoulli, "gaussian": normal},
@@ -143,7 +143,7 @@ def duration(run: Run) -> Finding:
         f"{len(sets(run)['train'][0]):,} cases of {digit_sets(run)}, batches of 100, rate {lr:g}, "
         f"momentum .95; the loss on {run.pick(test='all', default='all', full='5,000')} training "
         f"cases looked at every {run.pick(test=2, default=2, full=50)} updates; {len(seeds)} pairs "
-        "of nets.",
+        f"of nets.{rounding(run)}",
         measured=f"Ratio of updates to a training loss of {said}"
         + (f"; {missed} levels were not reached." if missed else "."),
         numbers={"steps": steps, "ratios": ratios, "levels": list(LEVELS)},

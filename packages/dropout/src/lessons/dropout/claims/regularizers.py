@@ -22,7 +22,7 @@ from .methods import (
     raced,
     tuned,
 )  # fmt: skip
-from .train import MOMENTUM, products
+from .train import MOMENTUM, rounding
 
 FEW = 0.05  # of the hidden units, at the bound
 
@@ -104,16 +104,6 @@ def result(run: Run, judgement: Judgement, ours: str, methods: list[str]) -> Fin
         f"{passes * -(-n // how.batch):,}. Its last nets learn from all 60,000 cases (B.1), "
         "ours from 50,000. Tables 2 and 9 have a third hidden layer, of 1,024 and 2,048 units.",
         would_decide=would,
-    )
-
-
-def rounding(run: Run) -> str:
-    """Return how the products of training were rounded, as a sentence."""
-    if products(run) == "float32":
-        return ""
-    return (
-        " In training, matrix products round their factors to bfloat16 where the processor has "
-        "units for it; sums, weights and all else are in float32 (D2 has two nets both ways)."
     )
 
 

@@ -7,7 +7,7 @@ from ..lab.figures import BLUE, RED
 from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, every, interval, judge, paired
 from .data import digit_sets, sets
-from .train import Plan, assess, fit, products
+from .train import Plan, assess, fit, products, rounding
 
 RETAIN = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 WIDER = (0.1, 0.2, 0.5)  # where the number of retained units is held constant as well
@@ -118,7 +118,8 @@ def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:
         f"rate that is best in validation ({rates}), falling to zero, no dropout on the inputs, "
         f"weights scaled after training (§4); also with "
         f"{how['retained']} divided by the retention units a layer; {how['seeds']} nets each at "
-        f"retentions of .4 and more with units held constant, {how['few']} at all others.",
+        f"retentions of .4 and more with units held constant, {how['few']} at all others."
+        f"{rounding(run)}",
         measured=f"Test error (%) by retention: {fixed}. With wider nets: {wider}.",
         numbers=found,
         between="The paper's nets have five times the width, a third hidden layer and all cases. "

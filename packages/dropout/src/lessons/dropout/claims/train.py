@@ -45,6 +45,17 @@ def products(run: Run) -> str:
     return run.pick(test="float32", default="float32", full="bfloat16", paper="float32")
 
 
+def rounding(run: Run) -> str:
+    """Return how training rounds at this scale, as a sentence of what was run."""
+    if products(run) == "float32":
+        return ""
+    return (
+        " In training, matrix products round their factors to bfloat16 where the processor has "
+        "units for it, and what is below 10⁻³⁸ is 0; sums, weights and all else are in float32 "
+        "(D2 has nets both ways)."
+    )
+
+
 @contextlib.contextmanager
 def multiplied(products: str) -> Generator[None]:
     """Let matrix products round their factors to bfloat16, or not, and sum in float32.
