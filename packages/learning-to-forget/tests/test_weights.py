@@ -119,6 +119,7 @@ def test_files(tmp_path):
         (lambda: from_keras([torch.ones(5, 28)]), "got 1 arrays"),
         (lambda: legal_next("BX"), "at 1: 'X', expected T or P"),
         (lambda: nto(3, divide=9), "divide must be in"),
+        (lambda: adding(1, 3), "at least 2"),
         (lambda: VoiceDetector()(torch.ones(1, 500)), r"\(B, 512\)"),
     ],
 )  # fmt: skip

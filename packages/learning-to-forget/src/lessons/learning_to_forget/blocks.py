@@ -62,6 +62,9 @@ class Config:
                 raise ValueError("fixed_decay is for nets without forget gates: give forget=False")
             if not 0 < self.fixed_decay <= 1:
                 raise ValueError(f"fixed_decay must be in (0, 1], got {self.fixed_decay}")
+        if not isinstance(self.forget_bias, tuple | float | int):
+            kind = type(self.forget_bias).__name__
+            raise ValueError(f"forget_bias must be a number or a tuple, is a {kind}")
         if isinstance(self.forget_bias, tuple) and len(self.forget_bias) != self.num_blocks:
             want = f"{self.num_blocks} numbers, one a block"
             raise ValueError(f"forget_bias must have {want}, has {len(self.forget_bias)}")

@@ -223,7 +223,14 @@ class LSTMCell(nn.Module):
             init_forget_bias_(self, forget_bias)
 
     def forward(self, input: Tensor, hx: State | None = None) -> State:
-        """Return h′ and c′, (B, H), from input (B, I) and (h, c), by default 0; B may be absent."""
+        """Return h′ and c′, (B, H), from input (B, I) and (h, c), by default 0; B may be absent.
+
+        Raises:
+            ValueError: a shape that does not fit.
+        """
+        if input.dim() not in (1, 2) or input.shape[-1] != self.input_size:
+            want = f"({self.input_size},) or (B, {self.input_size})"
+            raise ValueError(f"input must be {want}, is {tuple(input.shape)}")
         hx = None if hx is None else (hx[0][None], hx[1][None])
         own = [[getattr(self, name) for name in NAMES[:4]] + [None, None]]
         _, (h, c) = layers(input[None], hx, None, own, Wiring(), False, 0.0, False, "scan", None)
@@ -243,16 +250,16 @@ def init_forget_bias_(module: nn.Module, bias: float) -> nn.Module:
     Raises:
         ValueError: forget gates without a bias, or none at all.
     """
-    found = 0
+    found = []
     for name, weight in module.named_parameters():
-        last = name.rpartition(".")[2]
+        owner, _, last = name.rpartition(".")
         if last.startswith(("bias_ih", "bias_hh")):
-            owner = module.get_submodule(name.rpartition(".")[0])
-            rows = forget_rows(owner, weight)
-            weight[rows] = bias if last.startswith("bias_ih") else 0.0
-            found += 1
+            rows = forget_rows(module.get_submodule(owner), weight)
+            found.append((weight, rows, bias if last.startswith("bias_ih") else 0.0))
     if not found:
         raise ValueError(f"{type(module).__name__} has no LSTM with biases")
+    for weight, rows, value in found:  # all have forget gates: nothing is half done
+        weight[rows] = value
     return module
 
 

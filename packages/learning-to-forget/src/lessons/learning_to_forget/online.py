@@ -14,7 +14,8 @@ class ForwardMode:
     """Teach a net online, by equations 13 to 24; its parameters are changed in place.
 
     Args:
-        net: one net (no ``seeds``) with outputs, whose units see no gates, without shortcuts.
+        net: one net (no ``seeds``) with outputs, truncated, whose units see no gates, without
+            shortcuts.
         lr: α.
 
     Attributes:
@@ -28,8 +29,9 @@ class ForwardMode:
 
     def __init__(self, net: GersLSTM, lr: float) -> None:
         c = net.config
-        if c.gates_see_gates or c.shortcut or net.weight_out is None or net.seeds is not None:
-            want = "one net with outputs, without gates_see_gates and shortcut"
+        plain = not c.gates_see_gates and not c.shortcut and c.truncate
+        if not plain or net.weight_out is None or net.seeds is not None:
+            want = "one net with outputs, truncated, without gates_see_gates and shortcut"
             raise ValueError(f"forward mode is for {want}, got {net}")
         if not 0 <= lr < float("inf"):
             raise ValueError(f"lr must be at least 0 and finite, got {lr}")
@@ -44,8 +46,15 @@ class ForwardMode:
 
     @torch.no_grad()
     def step(self, x: Tensor, target: Tensor | None = None) -> Tensor:
-        """Read one input (I,); learn if there is a target (K,). Return the outputs (K,)."""
+        """Read one input (I,); learn if there is a target (K,). Return the outputs (K,).
+
+        Raises:
+            ValueError: an input or a target of another shape.
+        """
         c, net, size = self.config, self.net, self.config.block_size
+        for name, one, width in (("x", x, c.input_size), ("target", target, c.output_size)):
+            if one is not None and one.shape != (width,):
+                raise ValueError(f"{name} must be ({width},), is {tuple(one.shape)}")
         saw_J = torch.cat([x, self.y, x.new_ones(1)])
         net_U = net.weight_x @ x + net.weight_h @ self.y
         gates = torch.sigmoid(net_U[: c.gates] + net.bias)

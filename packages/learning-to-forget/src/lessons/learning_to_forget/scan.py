@@ -175,6 +175,7 @@ def plain(*tensors: Tensor | None) -> bool:
     """Return whether nothing but ordinary tensors are computed with, at once."""
     return not (
         torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
     ) and all(v is None or type(v) in (Tensor, torch.nn.Parameter) for v in tensors)
@@ -186,7 +187,7 @@ def scan(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Return h_1 … h_T and c_1 … c_T, as `scan_reference`.
 
-    That serves what compiles, exports, maps over cases or differentiates forward.
+    That serves what compiles, exports, traces, maps over cases or differentiates forward.
     """
     given = (x_TSBG, h_SBP, c_SBH, weight_SGP, peephole_S3H, project_SPH)
     if not plain(*given):

@@ -164,7 +164,13 @@ def cnto(
 
 
 def adding(steps: int, sequences: int, generator: Gen = None) -> tuple[Tensor, Tensor]:
-    """Return numbers with two of them marked (T, B, 2), and their sums (B, 1) (1997, task 4)."""
+    """Return numbers with two of them marked (T, B, 2), and their sums (B, 1) (1997, task 4).
+
+    Raises:
+        ValueError: less than two steps.
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, one for each mark, got {steps}")
     x = torch.zeros(steps, sequences, 2)
     x[..., 0] = 2 * torch.rand(steps, sequences, generator=generator) - 1
     rows = torch.arange(sequences)
