@@ -493,7 +493,9 @@ def test_claims_md_tells_everything(package):
     assert text.count("Verdict") == 1
     assert "earlier rules" not in text
     told[0] |= {"verdict": "undecided", "would_decide": "20 seeds"}
+    told[0] |= {"measured": "0.1 against 0.3. Before:\nno [one].\nfive seeds."}
     text = claims.page(package, DNN, told, earlier=True)
+    assert "- Measured: 0.1 against 0.3. Before:\n    1. no \\[one\\].\n    2. five" in text
     assert "- What would decide: 20 seeds" in text
     assert "What stands between" not in text
     assert claims.EARLIER in text

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lessons.transformer import MultiHeadAttention, Transformer
-from lessons.transformer.claims import curves, race, rows, translators, tuning
+from lessons.transformer.claims import contest, curves, race, rows, translators, tuning
 from lessons.transformer.claims.race import recurrent, transformer
 from lessons.transformer.lab.run import Run
 from lessons.transformer.lab.statistics import interval
@@ -225,3 +225,38 @@ def test_perplexity_and_accuracy_of_an_even_guess(run):
 def test_what_would_decide(mean, told):
     found = interval([mean - 0.5, mean, mean + 0.5])
     assert race.would_decide(found, 0.0) == told
+
+
+def test_places_are_read_off_the_maps():
+    maps_LBHQK = torch.zeros(1, 1, 1, 4, 4)
+    for query, key in ((0, 3), (1, 0), (2, 2), (3, 3)):  # end mark, before, itself, itself and end
+        maps_LBHQK[0, 0, 0, query, key] = 1
+    found = contest.places(maps_LBHQK, torch.tensor([[5, 6, 7, 2]]))
+    at = {place: weights.flatten().tolist() for place, weights in found.items()}
+    assert at["the piece before"] == [0, 1, 0, 0]
+    assert at["itself"] == [0, 0, 1, 1]
+    assert at["the piece behind"] == [0, 0, 0, 0]
+    assert at["the end mark"] == [1, 0, 0, 1]
+
+
+@torch.no_grad()
+def test_a_recurrent_translator_is_decoded_by_the_same_search(run):
+    net = race.recurrent(30, 3, embedding=8, encoder=8, decoder=16, tied=True).eval()
+    src = torch.tensor([[5, 6, 7, 2], [9, 2, 0, 0]])
+    one, four = (race.said(net, src, 9, beam) for beam in (1, 4))
+    for row, said in enumerate(one):  # each word is the likeliest after those before it
+        ids = torch.tensor([[race.BOS, *said]])
+        logits = net(src[row : row + 1, : 4 - 2 * row], ids)[0]
+        logits[:, 0] = -torch.inf
+        assert logits.argmax(-1)[: len(said)].tolist() == said
+
+    def score(row, said):
+        """Return the log-probability over the penalty of §6.1, by one pass over all words."""
+        whole = [*said, race.EOS] if len(said) < 9 else said
+        logits = net(src[row : row + 1, : 4 - 2 * row], torch.tensor([[race.BOS, *whole[:-1]]]))
+        logits[..., 0] = -torch.inf
+        each = logits.log_softmax(-1)[0].gather(-1, torch.tensor(whole)[:, None])
+        return float(each.sum()) / ((5 + len(whole)) / 6) ** 0.6
+
+    for row in range(2):
+        assert score(row, four[row]) >= score(row, one[row]) - 1e-5

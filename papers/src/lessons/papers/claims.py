@@ -257,8 +257,12 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return plain text as Markdown that reads the same in a paragraph or an item of a list."""
-    return escape(text).replace("\\|", "|")
+    """Return plain text as Markdown that reads the same in a paragraph or an item of a list.
+
+    Lines after the first become a numbered list inside that item.
+    """
+    first, *others = (escape(line).replace("\\|", "|") for line in text.split("\n"))
+    return "\n".join([first, *(f"    {i}. {line}" for i, line in enumerate(others, 1))])
 
 
 def escape(text: str) -> str:

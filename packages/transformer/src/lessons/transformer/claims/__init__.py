@@ -6,6 +6,7 @@ from . import (
     distance,
     errata,
     heads,
+    looks,
     parallel,
     parsing,
     places,
@@ -28,7 +29,7 @@ CLAIMS = [
     regularization.smoothing_hurts_perplexity, regularization.smoothing_improves_accuracy,
     regularization.smoothing_improves_bleu, regularization.dropout,
     reading.read_dates, scale.random_products, heads.two_places, places.longer_sentences,
-    variations.scale,
+    variations.scale, looks.heads,
     errata.wavelength, errata.parameters, errata.two_scores, errata.convolutions,
 ]  # fmt: skip
 COMMANDS = {"read": read.main}

@@ -4,15 +4,31 @@ After Bahdanau et al. 2015. What does not depend on the step before is computed 
 once: the inputs' projections, the keys, the outputs. What is left is the chain that the paper
 means, one step after the other.
 
+It has the methods of `Transformer` by which greedy decoding and beam search go, so that both
+contenders are decoded by the same lines.
+
 Shapes: B batch, S source length, T target length, E embedding, H decoder state, C memory,
-K key, V words.
+K key, V words, R rows of a beam.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PAD, BOS, EOS = 0, 1, 2
+from ..config import TransformerConfig
+
+PAD = 0
+
+
+class RecurrentCache:
+    """A decoder's states after the words so far, and what each row of a beam attends to."""
+
+    def __init__(self, state_RH: Tensor, memory_RSC: Tensor, key_RSH: Tensor) -> None:
+        self.state_RH, self.memory_RSC, self.key_RSH = state_RH, memory_RSC, key_RSH
+
+    def reorder(self, rows_R: Tensor) -> None:
+        """Let row i go on from what was row ``rows_R[i]``, of the same source (beam search)."""
+        self.state_RH = self.state_RH[rows_R]
 
 
 class RecurrentTranslator(nn.Module):
@@ -39,6 +55,7 @@ class RecurrentTranslator(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.config = TransformerConfig(vocab_size=vocab_size)  # for the ids of the marks
         self.dropout = nn.Dropout(dropout)
         self.embedding = nn.Embedding(vocab_size, embedding)
         self.encoder = nn.GRU(embedding, encoder, batch_first=True, bidirectional=True)
@@ -81,38 +98,49 @@ class RecurrentTranslator(nn.Module):
         """Return the logits (…, V) of what ``states`` returned."""
         return self.output(self.dropout(self.hidden(states_BTX).tanh()))
 
-    @torch.no_grad()
-    def greedy(self, src_BS: Tensor, max_len: int) -> Tensor:
-        """Return ids (B, T) after the start token, up to and with EOS, then PAD."""
-        memory, state_BH = self._encode(src_BS)
-        token_B = src_BS.new_full((len(src_BS),), BOS)
-        done_B, ids = torch.zeros_like(token_B, dtype=torch.bool), []
-        while len(ids) < max_len and not done_B.all():
-            input_BX = self.embedding_in(self._embed(token_B))
-            state_BH, context_BC = self._step(input_BX, state_BH, memory)
-            logits_BV = self.project(torch.cat([state_BH, context_BC], -1))
-            token_B = logits_BV.argmax(-1).masked_fill(done_B, PAD)
-            done_B = done_B | (token_B == EOS)
-            ids.append(token_B)
-        return torch.stack(ids, 1)
+    def encode(self, src_BS: Tensor, mask: Tensor) -> Tensor:
+        """Return the memory (B, S, C); the mask (B, 1, 1, S) is true at words."""
+        return self._memory(src_BS, mask[:, 0, 0].sum(-1).cpu())
+
+    def start_cache(self, memory_BSC: Tensor, max_len: int, copies: int = 1) -> RecurrentCache:
+        """Return the decoder's state before the first word, for so many rows of each source."""
+        state_BH, key_BSH = self._start(memory_BSC), self.key(memory_BSC)
+        each = [x.repeat_interleave(copies, 0) for x in (state_BH, memory_BSC, key_BSH)]
+        return RecurrentCache(*each)
+
+    def decode(
+        self, new_R1: Tensor, memory_BSC: Tensor, mask: Tensor | None, cache: RecurrentCache
+    ) -> Tensor:
+        """Go on by one word; return decoder state and context side by side, (R, 1, H + C)."""
+        shape = cache.memory_RSC.shape[:2]
+        hidden_RS = new_R1.new_zeros(shape, dtype=torch.bool) if mask is None else ~mask[:, 0, 0]
+        memory = (cache.memory_RSC, cache.key_RSH, hidden_RS)
+        input_RX = self.embedding_in(self._embed(new_R1[:, 0]))
+        cache.state_RH, context_RC = self._step(input_RX, cache.state_RH, memory)
+        return torch.cat([cache.state_RH, context_RC], -1)[:, None]
 
     def _embed(self, ids):
         return self.dropout(self.embedding(ids) * self.scale)
 
     def _encode(self, src_BS):
-        if src_BS.is_meta:  # where operations are counted; there are no lengths there
-            memory_BSC = self.encoder(self._embed(src_BS))[0]
-        else:
-            lengths_B = (src_BS != PAD).sum(-1).cpu()
-            packed = nn.utils.rnn.pack_padded_sequence(
-                self._embed(src_BS), lengths_B, batch_first=True, enforce_sorted=False
-            )
-            memory_BSC, _ = nn.utils.rnn.pad_packed_sequence(
-                self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]
-            )
+        # On the meta device operations are counted; there are no lengths there.
+        lengths_B = None if src_BS.is_meta else (src_BS != PAD).sum(-1).cpu()
+        memory_BSC = self._memory(src_BS, lengths_B)
+        return (memory_BSC, self.key(memory_BSC), src_BS == PAD), self._start(memory_BSC)
+
+    def _memory(self, src_BS, lengths_B):
+        if lengths_B is None:
+            return self.encoder(self._embed(src_BS))[0]
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self._embed(src_BS), lengths_B, batch_first=True, enforce_sorted=False
+        )
+        return nn.utils.rnn.pad_packed_sequence(
+            self.encoder(packed)[0], batch_first=True, total_length=src_BS.shape[1]
+        )[0]
+
+    def _start(self, memory_BSC):
         half = memory_BSC.shape[-1] // 2
-        state_BH = self.start(F.pad(memory_BSC[:, 0, half:], (half, 0))).tanh()  # the backward one
-        return (memory_BSC, self.key(memory_BSC), src_BS == PAD), state_BH
+        return self.start(F.pad(memory_BSC[:, 0, half:], (half, 0))).tanh()  # the backward one
 
     def _step(self, input_BX, state_BH, memory):
         memory_BSC, key_BSH, hidden_BS = memory

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..config import TransformerConfig
-from ..decoding import greedy
+from ..decoding import beam_search, greedy
 from ..lab.figures import BLUE, RED
 from ..lab.statistics import Interval, seeds_needed
 from ..model import Transformer
@@ -17,6 +17,7 @@ from ..training import LabelSmoothingLoss, pad
 from .baseline import RecurrentTranslator
 
 BOS, EOS = 1, 2
+BEAM, ALPHA = 4, 0.6  # §6.1
 COLOR = {"Transformer": BLUE, "GRU": RED}
 
 
@@ -128,12 +129,15 @@ def translations(model: nn.Module, pairs: Sequence, device) -> list[list[int]]:
     return answers
 
 
-def said(model: nn.Module, src: torch.Tensor, longest: int) -> list[list[int]]:
-    """Return what a model says greedily of a batch of sources, without the end mark."""
-    if isinstance(model, Transformer):
+def said(model: Any, src: torch.Tensor, longest: int, beam: int = 1) -> list[list[int]]:
+    """Return what a model says of a batch of sources, without the end mark.
+
+    Greedily, or by a beam with the length penalty of §6.1.
+    """
+    if beam == 1:
         rows = greedy(model, src, max_len=longest)
     else:
-        rows = model.greedy(src, longest)  # type: ignore
+        rows = beam_search(model, src, beam, ALPHA, max_len=longest).ids
     return [row[: row.index(EOS)] if EOS in row else [i for i in row if i] for row in rows.tolist()]
 
 

@@ -248,7 +248,7 @@ def finding(
         f"{'each row at its own best rate' if own else 'one rate for all rows, as in Table 3'}, "
         f"tuned by loss on other pages: {pair.rates[ours]:g} and {pair.rates[pair.rows[1]]:g} "
         f"({', '.join(f'{len(f)} runs for “{row}”' for row, f in pair.tried.items())}); "
-        f"{len(pair.ours)} seeds. The paper: 4.5 million pairs, 6 + 6 layers "
+        f"greedy decoding, {len(pair.ours)} seeds. The paper: 4.5 million pairs, 6 + 6 layers "
         "of width 512, 100,000 steps.",
         measured=f"“{ours}” minus “{pair.rows[1]}”: {told}. "
         + "; ".join(

@@ -153,19 +153,6 @@ def trained(
             yield end, branch.eval()
 
 
-def translator(
-    run: Run, model: str, rate: float, ends: list[int], seed: int, schedule: str = USUAL
-):
-    """Train one translator; return its scores on the test pages after each length of training."""
-    pairs = texts(run)["ids"]["train"]
-    net = make(run, model, seed)
-    lengths = trained(run, net, rate, ends, pairs, seed, schedule=schedule)
-    dev = texts(run)["ids"]["dev"]
-    return [
-        {"step": end, **scores(run, net), "dev": forced(run, net, dev)[0]} for end, net in lengths
-    ]
-
-
 def tune(run: Run, model: str, rate: float, end: int, seed: int, schedule: str = USUAL) -> float:
     """Return the loss per piece on the dev pages after a training at a rate."""
     pairs = texts(run)["ids"]["train"]
@@ -175,14 +162,14 @@ def tune(run: Run, model: str, rate: float, end: int, seed: int, schedule: str =
 
 
 @torch.no_grad()
-def scores(run: Run, net: Any, size: int = 4000) -> dict[str, Any]:
+def scores(run: Run, net: Any, size: int = 4000, beam: int = 1) -> dict[str, Any]:
     """Return BLEU, all and by source length, loss and accuracy per piece, some translations."""
     known = texts(run, size)
     pairs, ids, pieces = known["texts"]["test"], known["ids"]["test"], known["pieces"]
     answers: list[str] = [""] * len(ids)
     for chosen in by_length(ids):
         src = pad([ids[i][0] for i in chosen]).to(run.device)
-        for i, row in zip(chosen, said(net, src, int(1.5 * src.shape[1]) + 10)):
+        for i, row in zip(chosen, said(net, src, int(1.5 * src.shape[1]) + 10, beam)):
             answers[i] = pieces.decode(row)
     cut = [(words(a), words(b), len(en.split())) for a, (en, b) in zip(answers, pairs)]
 
