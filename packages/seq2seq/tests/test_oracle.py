@@ -205,6 +205,25 @@ def _shard(rank, folder, results):
     dist.destroy_process_group()
 
 
+def test_many_chunks_in_half_precision_add_up_as_one_sum():
+    # 640 chunks: a sum in bfloat16 stops growing where an addend is 1/256 of it.
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(1280, 8, generator=generator).abs().bfloat16()
+    weight = (0.1 * torch.randn(16, 8, generator=generator)).bfloat16()
+    bias, right = torch.zeros(16).bfloat16(), torch.randint(16, (1280,), generator=generator)
+    leaves = [x.clone().requires_grad_() for x in (hidden, weight, bias)]
+    total = chunked_cross_entropy(*leaves, right, 32)
+    total.backward()
+    wide = [x.float().requires_grad_() for x in (hidden, weight, bias)]
+    want = F.cross_entropy(F.linear(*wide), right, reduction="sum")
+    want.backward()
+    assert total.item() == pytest.approx(want.item(), rel=2**-8)
+    for ours, theirs in zip(leaves, wide):
+        assert ours.grad.dtype == torch.bfloat16
+        error = (ours.grad.float() - theirs.grad).norm() / theirs.grad.norm()
+        assert error < 0.01
+
+
 def test_the_softmax_in_shards_on_two_processes(tmp_path):
     start = torch.multiprocessing.start_processes
     start(_shard, (str(tmp_path), str(tmp_path)), nprocs=2, start_method="fork")

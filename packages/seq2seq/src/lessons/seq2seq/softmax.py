@@ -16,19 +16,24 @@ CHUNK = 1 << 22  # logits held at a time
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Sum of −log p of the right words; logits exist for one chunk of words at a time."""
+    """Sum of −log p of the right words; logits exist for one chunk of words at a time.
+
+    What is summed over chunks is summed in single precision at least: in bfloat16, which has eight
+    bits, a sum soon stops growing.
+    """
 
     @staticmethod
     def forward(ctx, hidden_NH, weight_VH, bias_V, target_N, rows: int):
         """Return the sum; the gradients are made on the way, as they need the same logits."""
         wants = any(ctx.needs_input_grad)
         dhidden = torch.empty_like(hidden_NH) if wants else None
-        dweight = torch.zeros_like(weight_VH) if wants else None
-        dbias = torch.zeros_like(bias_V) if wants and bias_V is not None else None
-        total = hidden_NH.new_zeros(())
+        kind = torch.promote_types(hidden_NH.dtype, torch.float32)
+        dweight = torch.zeros_like(weight_VH, dtype=kind) if wants else None
+        dbias = torch.zeros_like(bias_V, dtype=kind) if wants and bias_V is not None else None
+        total = hidden_NH.new_zeros((), dtype=kind)
         for at in range(0, len(target_N), rows):
             part, right = hidden_NH[at : at + rows], target_N[at : at + rows, None]
-            logits = F.linear(part, weight_VH, bias_V)
+            logits = F.linear(part, weight_VH, bias_V).to(kind)
             top = logits.amax(-1, keepdim=True)
             logits -= top
             chosen = logits.gather(1, right)
@@ -39,12 +44,16 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 continue
             logits /= sums  # probabilities: the gradient is them, less 1 at the right word
             logits.scatter_add_(1, right, logits.new_full(right.shape, -1.0))
-            torch.mm(logits, weight_VH, out=dhidden[at : at + rows])
-            dweight.addmm_(logits.T, part)
             if dbias is not None:
                 dbias += logits.sum(0)
+            logits = logits.to(part.dtype)
+            torch.mm(logits, weight_VH.to(part.dtype), out=dhidden[at : at + rows])
+            if kind == part.dtype:
+                dweight.addmm_(logits.T, part)
+            else:
+                dweight += logits.T @ part
         ctx.save_for_backward(hidden_NH, weight_VH, bias_V, target_N, dhidden, dweight, dbias)
-        return total
+        return total.to(hidden_NH.dtype)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -56,7 +65,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
         if torch.is_grad_enabled():
             return *again(whole, tuple(inputs), ctx.needs_input_grad[:3], gradients), None, None
-        scaled = [None if part is None else part * gradients[0] for part in ctx.saved_tensors[4:]]
+        scaled = [
+            None if part is None else (part * gradients[0]).to(like.dtype)
+            for part, like in zip(ctx.saved_tensors[4:], inputs)
+        ]
         return *scaled, None, None
 
 
