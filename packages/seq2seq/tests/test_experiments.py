@@ -7,25 +7,32 @@ import pytest
 import torch
 from rich.console import Console
 
-from lessons.seq2seq import PRESETS, Seq2Seq, Seq2SeqConfig, lags
+from lessons.seq2seq import PRESETS, Ensemble, Seq2Seq, Seq2SeqConfig, lags, rescore
 from lessons.seq2seq.claims import (
     alignment,
     ask,
+    contest,
+    counterparts,
     grammar,
     manuals,
+    padding,
     phrases,
+    rescoring,
+    sentences,
     shipped,
     translators,
     vectors,
 )
-from lessons.seq2seq.claims.baseline import oracle_of, phrase_based
+from lessons.seq2seq.claims.baseline import best_of, lists_of, oracle_of
 from lessons.seq2seq.claims.beams import WELL, products
-from lessons.seq2seq.claims.contest import FIGURE_3
-from lessons.seq2seq.claims.lengths import MINOR, step
+from lessons.seq2seq.claims.contest import FIGURE_3, FIGURE_3_RIGHT
+from lessons.seq2seq.claims.lengths import MINOR, RARER
 from lessons.seq2seq.claims.pieces import EOS, UNKNOWN, Pieces
 from lessons.seq2seq.claims.reversing import MARKED
-from lessons.seq2seq.claims.scoring import bleu_of, bootstrap, counts, words
+from lessons.seq2seq.claims.scoring import bleu_of, bleus, bootstrap, counts, jackknife, words
+from lessons.seq2seq.claims.sentences import Both, Score, over_sentences, pack, unpack
 from lessons.seq2seq.lab.run import Run
+from lessons.seq2seq.lab.statistics import HOLDS, NOT_SEEN, UNDECIDED, Interval, interval
 
 # Lines of the rules --------------------------------------------------------------------------
 
@@ -38,8 +45,15 @@ def test_lines_are_drawn_from_the_paper_s_numbers():
     assert (lstm[12], lstm[35], lstm[79]) == (33.8, 36.4, 34.3)
     falls = [1 - b / a for a, b in zip(FIGURE_3["LSTM"][3:7], FIGURE_3["LSTM"][4:8])]
     assert max(falls) < 0.02
-    score = {"by length": {"18–34": 9.0, "8–17": 10.0}}
-    assert step("18–34", "8–17")(score) == pytest.approx(np.log(0.9))
+    assert pytest.approx(-0.104, abs=5e-4) == RARER / 2  # half the fall of Figure 3, right
+
+
+def test_the_right_half_of_figure_3_adds_up_to_table_1():
+    # Its points stand at the ends of slices: weighted with these they are near the whole's BLEU.
+    ends = FIGURE_3_RIGHT["sentences"]
+    widths = np.diff([0, *ends])
+    assert np.average(FIGURE_3_RIGHT["LSTM"], weights=widths) == pytest.approx(34.81, abs=0.5)
+    assert np.average(FIGURE_3_RIGHT["baseline"], weights=widths) == pytest.approx(33.30, abs=0.5)
 
 
 def test_products_of_table_1():
@@ -126,7 +140,27 @@ def test_phrases_translate_what_they_learned():
     for _, score, features in found:
         assert score == pytest.approx(np.dot(features, system.weights))
     assert "xyz" in system.translate("the xyz")[0][0]
-    assert system.tune(PAIRS[:4], 1) >= 0
+    before = bleu_of([counts(words(system.translate(e)[0][0]), words(f)) for e, f in PAIRS[:4]])
+    assert system.tune(PAIRS[:4], 1) >= before
+
+
+def test_steps_that_lead_far_below_the_best_are_left_out_without_loss(monkeypatch):
+    system = phrases.Phrases(PAIRS * 3, ["the blue house", "a blue flower the book"])
+    found = {
+        text: system.translate(text)[0] for text in ("the blue house", "a blue flower the book")
+    }
+    taken = []
+    extend = phrases.Phrases._extend
+    monkeypatch.setattr(phrases.Phrases, "_extend",
+                        lambda *args: taken.append(1) or extend(*args))  # fmt: skip
+    system.translate("a blue flower the book")
+    few = len(taken)
+    monkeypatch.setattr(phrases, "NEAR", math.inf)
+    taken.clear()
+    for text, best in found.items():
+        assert system.translate(text)[0] == best
+    system_all = len(taken)
+    assert few < system_all
 
 
 def test_the_language_model_adds_up_to_one():
@@ -148,6 +182,76 @@ def test_the_bootstrap_is_around_the_value():
     assert (found.mean, found.low, found.high) == (0, 0, 0)
     found = bootstrap([rows], lambda a: a)
     assert found.low < found.mean == bleu_of(np.array(rows)) < found.high
+
+
+def test_the_jackknife_of_a_mean_is_student_s_interval():
+    values = [3.0, 5.0, 4.0, 9.0, 1.0]
+    found = jackknife(4.4, [(22.0 - x) / 4 for x in values])
+    want = interval(values)
+    assert (found.mean, found.low, found.high) == pytest.approx((want.mean, want.low, want.high))
+    assert found.n == 5
+
+
+def test_rows_are_kept_in_a_line():
+    rows = [[1, 2, 3], [400_000, 0, 7]]
+    assert unpack(pack(rows)).tolist() == rows
+    assert "\n" not in pack(rows)
+    lists = [["l'été", "a"], [], ["b"]]
+    assert sentences.unpack_lists(sentences.pack_lists(lists)) == lists
+
+
+def test_intervals_over_sentences_are_of_the_mean_over_nets():
+    rng = np.random.default_rng(0)
+    nets = [rng.integers(1, 9, (200, 13)).astype(float) for _ in range(3)]
+    mean = Score(lambda sums: sums[:, sentences.NATS] / sums[:, sentences.PIECES])
+    found = over_sentences([(rows,) for rows in nets], lambda a: a(mean))
+    assert found.mean == pytest.approx(np.mean([r[:, 10].sum() / r[:, 11].sum() for r in nets]))
+    assert found.low < found.mean < found.high
+    assert found.n == 200
+    same = over_sentences([(rows, rows) for rows in nets], lambda a, b: a(mean) - b(mean))
+    assert (same.low, same.mean, same.high) == (0, 0, 0)
+    # Of half of the sentences the interval is wider, and what the others hold does not matter.
+    half = {"all": np.arange(200) < 100}
+    narrow = over_sentences([(rows,) for rows in nets], lambda a: a(mean), half)
+    assert narrow.high - narrow.low > found.high - found.low
+    nets[0][100:] = 1e6
+    again = over_sentences([(rows,) for rows in nets], lambda a: a(mean), half)
+    assert (again.low, again.high) == (narrow.low, narrow.high)
+
+
+@pytest.mark.parametrize(
+    ("nets", "over", "verdict"),
+    [
+        ((1, 2), (1, 2), HOLDS), ((1, 2), (-1, 4), UNDECIDED), ((-1, 4), (1, 2), UNDECIDED),
+        ((-2, -1), (-3, -1), NOT_SEEN), ((-1, 1), (-2, 2), UNDECIDED),
+    ],
+)  # fmt: skip
+def test_a_verdict_needs_both_intervals(nets, over, verdict):
+    made = [Interval((low + high) / 2, low, high, 5) for low, high in (nets, over)]
+    assert Both(*made).judge(above=0.0).verdict == verdict
+
+
+def test_it_is_computed_how_many_would_decide():
+    over = Interval(1.0, -1.0, 3.0, 400)
+    assert contest.sentences_needed(over, 0.0) == 1600  # half as wide
+    assert contest.sentences_needed(Interval(0.0, -1.0, 1.0, 400), 0.0) is None
+    nets = Interval(1.0, 0.5, 1.5, 5)
+    assert contest.would_decide(Both(nets, over), 0.0) == (
+        "About 1,600 sentences, of which these are 400."
+    )
+    wide = Interval(1.0, -0.5, 2.5, 5)
+    text = contest.would_decide(Both(wide, over), 0.0)
+    assert text.startswith("About ")
+    assert " nets, and about 1,600 sentences" in text
+
+
+def test_the_grid_of_rates_grows_until_the_best_is_inside():
+    best, tried = contest.tuned(1.0, lambda rate: abs(math.log2(rate) - 3))
+    assert best == 8.0
+    assert sorted(tried) == [0.5, 1, 2, 4, 8, 16]
+    best, tried = contest.tuned(1.0, lambda rate: -rate, most=5)
+    assert len(tried) == 5
+    assert "at the edge" in contest.grid(best, tried)
 
 
 def test_words_are_cut_as_the_standard_scorers_do():
@@ -217,8 +321,74 @@ def test_a_rate_at_which_training_diverges_counts_as_an_even_guess(tmp_path):
 
 def test_the_best_in_a_list_is_no_worse_than_the_first(tmp_path):
     run = Run(tmp_path, scale="test")
-    first = [rows[0] for rows in phrase_based(run)["counts"]]
-    assert bleu_of(np.array(oracle_of(run))) >= bleu_of(np.array(first))
+    assert bleu_of(oracle_of(run)) >= bleu_of(best_of(run))
+    apart, test = (lists_of(run, part) for part in ("apart", "test"))
+    assert len(apart.texts) == 2
+    for known in (apart, test):
+        assert {len(x) for x in (known.texts, known.base, known.counts)} == {len(known.pairs)}
+        for some, rows, (_, right) in zip(known.texts, known.counts, known.pairs):
+            assert rows.tolist() == [counts(words(text), words(right)) for text in some]
+
+
+def test_many_ensembles_rescore_at_once_as_each_does_alone(tmp_path):
+    run = Run(tmp_path, scale="test")
+    models = [translators.make(run, "reversed", seed).eval() for seed in range(3)]
+    known, pieces = lists_of(run, "test"), translators.texts(run)["pieces"]
+    sets = [[0], [0, 2], [0, 1, 2]]
+    found = rescoring.rescored(run, models, sets, known, "test")
+    sources = [pieces[0].encode(en)[:-1] for en, _ in known.pairs]
+    lists = [[pieces[1].encode(text) for text in some] for some in known.texts]
+    for some, ours in zip(sets, found):
+        want = rescore(Ensemble([models[i] for i in some]), sources, lists, known.base, 0.3)
+        for a, b, c in zip(ours, known.base, want):
+            assert 0.3 * np.array(a) + 0.7 * np.array(b) == pytest.approx(c, abs=1e-5)
+
+
+def test_scores_are_those_of_the_sentences(tmp_path):
+    run = Run(tmp_path, scale="test")
+    net, known = translators.make(run, "reversed", 0).eval(), translators.texts(run)
+    told, text = translators.scores(run, net, 0)
+    rows = unpack(text)
+    answers = translators.translate(run, net, [a for a, _ in known["ids"]["test"]])
+    assert rows[:, :10].tolist() == translators.measured(answers, known["texts"]["test"])
+    loss = translators.forced(run, net, known["ids"]["test"])["nats"]
+    assert rows[:, sentences.NATS] == pytest.approx(100 * loss, abs=0.5)
+    pieces = sum(len(b) for _, b in known["ids"]["test"])
+    assert told["scores"]["nats"] == pytest.approx(loss.sum() / pieces, abs=1e-3)
+    groups = translators.groups_of(run)
+    assert sum(groups[name] for name in translators.THIRDS).tolist() == groups["all"].tolist()
+    one = rows[groups["rare words"]][:, :10].sum(0)[None]
+    assert told["scores"]["bleu rare words"] == pytest.approx(bleus(one)[0])
+
+
+def test_losses_are_watched_to_the_end_of_the_longest_training(tmp_path):
+    run = Run(tmp_path, scale="test")
+    found = contest.learn(run, "reversed", 1e-2, [4, 8], 0)
+    assert [each["step"] for each in found] == [4, 8]
+    assert [row[0] for row in found[-1]["curve"]] == [2, 4, 6, 8]
+    assert found[-1]["curve"][-1][2] < found[-1]["curve"][0][2], "dev loss falls"
+    assert "rows" not in found[0]
+
+
+def test_work_on_padding_is_counted():
+    pairs = [([4], [4, 2]), ([4] * 3, [4] * 5)]
+    apart, total = padding.work(pairs, [[0], [1]])
+    assert (apart, total) == (4 * 32e6 + 7 * 112e6, 11)
+    assert padding.work(pairs, [[1, 0]]) == (2 * (3 * 32e6 + 5 * 112e6), 16)
+
+
+def test_the_smallest_lags_of_aligned_pairs(tmp_path):
+    run = Run(tmp_path, scale="test")
+    rows = unpack(counterparts.least_lags(run, 0)["rows"])
+    # Links within a sentence of n words: forward all lags are about n; reversed the first are 1.
+    assert (rows[:, 2] <= rows[:, 4] / rows[:, 1]).all()
+    assert (rows[:, 3] <= rows[:, 5] / rows[:, 1]).all()
+    found = counterparts.ratio_of_least(rows, 0)
+    assert found.mean == pytest.approx(rows[:, 3].mean() / rows[:, 2].mean())
+    assert found.low < found.mean < found.high < 1
+    many = np.tile(rows[:, 2:4], (60, 1))
+    drawn = counterparts.times_in_parts(many, 0)
+    assert drawn.mean(0) == pytest.approx(many.sum(0), rel=0.01)
 
 
 # The translator -------------------------------------------------------------------------------

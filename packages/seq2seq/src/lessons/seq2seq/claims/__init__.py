@@ -3,9 +3,11 @@
 from . import (
     ask,
     beams,
+    counterparts,
     depth,
     errata,
     lengths,
+    padding,
     rescoring,
     reversing,
     shipped,
@@ -17,14 +19,14 @@ from . import (
 CLAIMS = [
     beams.outperforms,
     reversing.lower_perplexity, reversing.better_translations, why.short_lags,
-    why.same_mean, why.smaller_minimum,
-    lengths.no_degradation, lengths.minor_degradation, lengths.long_ones,
+    counterparts.same_mean, counterparts.smaller_minimum,
+    lengths.no_degradation, lengths.minor_degradation, lengths.long_ones, lengths.rare_words,
     depth.deeper, depth.a_tenth_each,
     beams.a_beam_of_one, beams.a_beam_of_two, beams.ensembles, beams.cheaper,
     rescoring.one_net, rescoring.all_nets,
     vectors.order, vectors.voice,
-    standard.not_forward, standard.but_reversed,
+    standard.not_forward, standard.but_reversed, padding.twice,
     lengths.places, shipped.translator,
-    errata.two_numbers, errata.not_their_best, errata.pure_recurrent,
+    errata.two_numbers,
 ]  # fmt: skip
 COMMANDS = {"translate": ask.main}

@@ -1,5 +1,6 @@
 """The trainings that most claims judge: both orders of the source, depths, standard nets."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,24 @@ from ..lab.run import Run
 from ..lab.statistics import Interval, interval, paired, seeds_needed
 from ..model import Seq2Seq
 from . import translators
-from .translators import BATCH, keep, kept_at, make, recall, steps, texts, trained, tune
+from .sentences import Both, over_sentences, unpack
+from .translators import (
+    BATCH,
+    BINS,
+    SCORES,
+    WATCH,
+    WATCHED,
+    forced,
+    groups_of,
+    keep,
+    kept_at,
+    make,
+    recall,
+    steps,
+    texts,
+    trained,
+    tune,
+)
 
 RATE = 3e-3  # the middle of the first grid
 # Figure 3, left, read from the vectors of the drawing in the PDF (v3): BLEU by length.
@@ -19,8 +37,14 @@ FIGURE_3 = {
     "LSTM": (17.2, 31.2, 23.9, 33.8, 33.2, 34.7, 35.8, 36.4, 34.3),
     "baseline": (17.2, 27.7, 23.4, 31.1, 31.2, 33.2, 33.9, 33.6, 34.1),
 }
+# Figure 3, right, read in the same way: BLEU up to the sentence of each number, by rare words.
+FIGURE_3_RIGHT = {
+    "sentences": (10, 100, 200, 500, 1000, 1500, 2000, 2500, 3003),
+    "LSTM": (23.8, 40.4, 39.1, 38.6, 36.9, 36.4, 35.1, 32.5, 28.8),
+    "baseline": (26.2, 36.9, 35.3, 34.7, 33.9, 33.8, 34.2, 32.2, 30.1),
+}
 BETWEEN = (
-    "a three-hundredth of the paper's sentences, a 500th of its weights, four passes in the "
+    "a three-hundredth of the paper's sentences, a 500th of its weights, two passes in the "
     "place of 7.5, minutes of one core in the place of ten days of eight GPUs; manuals, not news"
 )
 TOLD = (
@@ -34,69 +58,118 @@ TOLD = (
 
 
 def learn(run: Run, kind: str, rate: float, ends: list[int], seed: int) -> list[dict[str, Any]]:
-    """Train one translator; return its scores after each length of training, and keep it."""
-    net, known = make(run, kind, seed), texts(run)["ids"]["train"]
-    began, found = time.process_time(), []
-    for end, other in trained(run, net, rate, ends, known, seed):
-        spent = time.process_time() - began
-        found.append({"step": end, "seconds": spent, **translators.scores(run, other, seed)})
-        if end == max(ends):
-            keep(run, other, kind, seed)
-    return found
+    """Train one translator; return its scores after each length of training, and keep it.
 
-
-def rate_of(run: Run, kind: str) -> tuple[float, dict[float, float]]:
-    """Return a kind's best rate, and its dev losses by rate: for the full length, a seed apart.
-
-    A grid of factors 2, which grows until the best is not at its edge, to eight rates at most.
+    The last has also what each test sentence adds, and the losses on the way: of each step's
+    batch, means of a hundred, and of some dev sentences.
     """
-    if run.scale == "test":
-        return RATE, {RATE: 0.0}
+    net, known = make(run, kind, seed), texts(run)["ids"]
+    began, found, curve, losses = time.process_time(), [], [], []
+    dev, every = known["dev"][:WATCHED], run.pick(test=2, default=WATCH)
+    pieces = sum(len(b) for _, b in dev)
 
-    def loss(rate: float) -> float:
-        return run.trial(tune, kind=kind, rate=rate, seed=run.seed + 100)
+    def watch(step: int, net: Seq2Seq, loss: float) -> None:
+        losses.append(loss)
+        if step % every == 0:
+            ours = sum(losses[-every:]) / every
+            theirs = float(forced(run, net, dev)["nats"].sum() / pieces)
+            curve.append([step, round(ours, 4), round(theirs, 4)])
 
-    tried = {rate: loss(rate) for rate in (RATE / 2, RATE, 2 * RATE)}
+    for end, other in trained(run, net, rate, ends, known["train"], seed, watch):
+        spent = time.process_time() - began
+        told, rows = translators.scores(run, other, seed)
+        found.append({"step": end, "seconds": spent, **told})
+        if kind in ("reversed", "forward"):  # they decode and rescore
+            keep(run, other, kind, seed, end)
+    return [*found[:-1], found[-1] | {"rows": rows, "curve": curve}]
+
+
+def tuned(
+    start: float, loss: Callable[[float], float], most: int = 8
+) -> tuple[float, dict[float, float]]:
+    """Return the best rate, and the losses by rate.
+
+    A grid of factors 2, which grows until the best is not at its edge, to so many rates at most.
+    """
+    tried = {rate: loss(rate) for rate in (start / 2, start, 2 * start)}
     while True:
         best = min(tried, key=tried.__getitem__)
-        if min(tried) < best < max(tried) or len(tried) > 7:
+        if min(tried) < best < max(tried) or len(tried) >= most:
             return best, tried
         edge = best / 2 if best == min(tried) else best * 2
         tried[edge] = loss(edge)
 
 
+def grid(best: float, tried: dict[float, float]) -> str:
+    """Tell a rate and those it was chosen from."""
+    edge = "" if min(tried) < best < max(tried) or len(tried) < 3 else ", at the edge"
+    return f"{best:g} of {', '.join(f'{rate:g}' for rate in sorted(tried))}{edge}"
+
+
+def rate_of(run: Run, kind: str) -> tuple[float, dict[float, float]]:
+    """Return a kind's best rate, and its dev losses by rate: for the full length, a seed apart."""
+    if run.scale == "test":
+        return RATE, {RATE: 0.0}
+    return tuned(
+        RATE, lambda rate: run.trial(tune, kind=kind, rate=rate, seed=run.seed + 100)
+    )  # fmt: skip
+
+
+def lengths_of(run: Run) -> list[int]:
+    """Return the lengths of training that are looked at: a quarter, a half and the whole."""
+    whole = steps(run)
+    return sorted({whole // 4, whole // 2, whole})
+
+
 def runs_of(run: Run, kind: str) -> list[Any]:
     """Return a kind's scores, by seed and length of training: five seeds of both orders, else 3."""
-    main = kind in ("reversed", "forward")
-    whole = steps(run)
-    ends = sorted({whole // 4, whole // 2, whole})
-    count = run.pick(test=2, default=5 if main else 3)
+    count = run.pick(test=2, default=5 if kind in ("reversed", "forward") else 3)
     rate = rate_of(run, kind)[0]
     return [
-        run.trial(learn, kind=kind, rate=rate, ends=ends, seed=seed) for seed in run.seeds(count)
+        run.trial(learn, kind=kind, rate=rate, ends=lengths_of(run), seed=seed)
+        for seed in run.seeds(count)
     ]
 
 
-def nets(run: Run, kind: str = "reversed") -> list[Seq2Seq]:
-    """Return a kind's trained nets; one that was not kept is trained again."""
-    found = []
-    for seed, curve in zip(run.seeds(len(runs_of(run, kind))), runs_of(run, kind)):
-        if not kept_at(run, kind, seed).is_file():
-            ends = [each["step"] for each in curve]
-            learn(run, kind, rate_of(run, kind)[0], ends, seed)
-        found.append(recall(run, kind, seed))
+def nets(run: Run, kind: str = "reversed", end: int | None = None) -> list[Seq2Seq]:
+    """Return a kind's nets of a length of training; one that was not kept is trained again."""
+    end, found = steps(run) if end is None else end, []
+    for seed in run.seeds(len(runs_of(run, kind))):
+        if not kept_at(run, kind, seed, end).is_file():
+            learn(run, kind, rate_of(run, kind)[0], lengths_of(run), seed)
+        found.append(recall(run, kind, seed, end))
     return found
 
 
-def last(found: Sequence[Any], score: Callable[[dict], float]) -> list[float]:
+def last(run: Run, kind: str, score: str) -> list[float]:
     """Return a score of every seed at the end of its training."""
-    return [score(curve[-1]) for curve in found]
+    return [curve[-1]["scores"][score] for curve in runs_of(run, kind)]
 
 
-def gap(ours: Sequence[Any], theirs: Sequence[Any], score: Callable[[dict], float]) -> Interval:
-    """Return ours less theirs, paired by seed; of as many seeds as both have."""
-    n = min(len(ours), len(theirs))
-    return paired(last(ours[:n], score), last(theirs[:n], score))
+def rows_of(run: Run, kind: str) -> list[Any]:
+    """Return what each test sentence adds, of every seed at the end of its training."""
+    return [unpack(curve[-1]["rows"]) for curve in runs_of(run, kind)]
+
+
+def single(run: Run, kind: str, score: str) -> Both:
+    """Return a kind's score with its intervals over nets and over sentences."""
+    sentences = over_sentences(
+        [(rows,) for rows in rows_of(run, kind)], lambda a: a(SCORES[score]), groups_of(run),
+        run.seed,
+    )  # fmt: skip
+    return Both(interval(last(run, kind, score)), sentences)
+
+
+def gap(run: Run, kind: str, other: str, score: str, share: float = 1.0) -> Both:
+    """Return a kind's score less another's, or a share of it; paired, of the seeds both have."""
+    ours, theirs = last(run, kind, score), last(run, other, score)
+    n, one = min(len(ours), len(theirs)), SCORES[score]
+    nets = paired(ours[:n], [share * value for value in theirs[:n]])
+    pairs = list(zip(rows_of(run, kind)[:n], rows_of(run, other)[:n]))
+    sentences = over_sentences(
+        pairs, lambda a, b: a(one) - share * b(one), groups_of(run), run.seed
+    )
+    return Both(nets, sentences)
 
 
 def bounds(values: Sequence[float]) -> list[float]:
@@ -110,39 +183,72 @@ def ends_of(found: Interval) -> list[float]:
     return [found.mean, found.low, found.high]
 
 
-def trend(run: Run, score: Callable[[dict], float], kind: str, other: str | None = None) -> str:
+def by_length(run: Run, kinds: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Return each kind's BLEU by the length of the source."""
+    return {
+        kind: {b: bounds(last(run, kind, f"bleu {b}")) for b in BINS} for kind in kinds
+    }  # fmt: skip
+
+
+def trend(run: Run, score: str, kind: str, other: str | None = None) -> str:
     """Tell a score, or a difference between two kinds, at three lengths of training."""
     curves = [runs_of(run, k) for k in (kind, other) if k]
     count = min(map(len, curves))
-    curves = [each[:count] for each in curves]
     told = []
     for i in range(len(curves[0][0])):
-        values = [[score(curve[i]) for curve in each] for each in curves]
+        values = [[curve[i]["scores"][score] for curve in each[:count]] for each in curves]
         found = paired(*values) if other else interval(values[0])
         told.append(found.text(2))
     return "; ".join(told)
 
 
-def would_decide(found: Interval, line: float) -> str:
-    """Say how many seeds would take the line out of an interval."""
-    count = seeds_needed(found, line)
-    return f"About {count} seeds." if count else "No number of seeds: the mean is on the line."
+def would_decide(found: Both | Interval, line: float) -> str:
+    """Say how many nets, and how many sentences, would take the line out of the intervals.
+
+    Spread and mean are taken as they are.
+    """
+    nets, sentences = (
+        (found, None) if isinstance(found, Interval) else (found.nets, found.sentences)
+    )
+    told = []
+    if nets.low <= line <= nets.high:
+        count = seeds_needed(nets, line)
+        told.append(f"about {count:,} nets" if count else "no number of nets (the mean is there)")
+    if sentences is not None and sentences.low <= line <= sentences.high:
+        count = sentences_needed(sentences, line)
+        told.append(
+            f"about {count:,} sentences, of which these are {sentences.n:,}" if count
+            else "no number of sentences (the mean is there)"
+        )  # fmt: skip
+    text = ", and ".join(told)
+    return f"{text[:1].upper()}{text[1:]}." if text else "Nothing more: neither has the line in it."
+
+
+def sentences_needed(found: Interval, line: float) -> int | None:
+    """Return about how many sentences would take the line out of an interval over sentences.
+
+    It narrows with the root of their number. None where that would be more than a hundred million.
+    """
+    half = found.mean - found.low if found.mean > line else found.high - found.mean
+    gap = abs(found.mean - line)
+    if gap * 1e4 <= half / math.sqrt(found.n):
+        return None
+    return math.ceil(found.n * (half / gap) ** 2)
 
 
 def protocol(run: Run, *kinds: str) -> str:
     """Return what was trained, and how."""
     known = texts(run)
     parts = {name: len(ids) for name, ids in known["ids"].items()}
+    tested = int(groups_of(run)["all"].sum())
     told = []
     for kind in kinds:
         size = count_parameters(make(run, kind, 0).config)["total"] / 1e6
-        best, tried = rate_of(run, kind)
-        grid = ", ".join(f"{rate:g}" for rate in sorted(tried))
-        edge = "" if min(tried) < best < max(tried) or len(tried) < 3 else ", at the edge"
-        told.append(f"{kind}: {size:.2f}M weights, rate {best:g} of {grid}{edge}")
+        told.append(f"{kind}: {size:.2f}M weights, rate {grid(*rate_of(run, kind))}")
     return (
         "LibreOffice's manuals, English to French, sentences and uncut paragraphs of 3 to 60 "
-        f"words: {parts['train']:,} pairs to train, {parts['test']:,} from other pages to test, "
+        f"words: {parts['train']:,} pairs to train, {tested:,} from other pages to test, drawn "
+        f"once ({parts['test'] - tested} more have 35 to 60 words and count for these alone), "
         "of which no sentence is trained on. 2,000 pieces a language, embeddings of 64, nets of "
         "two layers (if nothing else is said) of 96 units, no peepholes; "
         f"{steps(run):,} steps of {BATCH} pairs of similar length, "

@@ -5,19 +5,8 @@ import math
 from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE
 from ..lab.run import Run
-from ..lab.statistics import interval, judge
-from .contest import (
-    BETWEEN,
-    bounds,
-    ends_of,
-    gap,
-    last,
-    protocol,
-    runs_of,
-    trend,
-    would_decide,
-)
-from .reversing import nats
+from .contest import BETWEEN, bounds, gap, last, protocol, trend, would_decide
+from .reversing import AGREE, TWO
 
 KINDS = {1: "1 layer", 2: "reversed", 4: "4 layers"}
 TENTH = (math.log(0.85), math.log(0.95))  # a tenth, give or take half of it
@@ -34,7 +23,7 @@ def draw_depth(figure, numbers) -> None:
 
 
 def _told(run: Run) -> tuple[dict[str, list[float]], str]:
-    values = {str(n): bounds(last(runs_of(run, kind), nats)) for n, kind in KINDS.items()}
+    values = {str(n): bounds(last(run, kind, "nats")) for n, kind in KINDS.items()}
     return values, ", ".join(f"{v[0]:.3f} with {n}" for n, v in values.items())
 
 
@@ -47,26 +36,24 @@ def _told(run: Run) -> tuple[dict[str, list[float]], str]:
     "layer reduced perplexity by nearly 10%, possibly due to their much larger hidden state.",
     asks="The first clause: log perplexity on unseen pages with four layers less with one, of "
     "equal width, each tuned, three seeds, the same steps.",
-    holds_if="the 95% interval of the difference, paired by seed, lies below 0",
-    fails_if="it lies above 0",
+    holds_if=TWO.format("below 0", ", paired by seed", "paired "),
+    fails_if=AGREE.format("above 0"),
     full_only=True,
 )
 def deeper(run: Run) -> Finding:
     """Compare four layers with one."""
-    found = gap(runs_of(run, "4 layers"), runs_of(run, "1 layer"), nats)
+    found = gap(run, "4 layers", "1 layer", "nats")
     values, told = _told(run)
-    bleu = {
-        str(n): interval(last(runs_of(run, k), lambda s: s["bleu"])).mean for n, k in KINDS.items()
-    }
+    bleu = {str(n): bounds(last(run, k, "bleu"))[0] for n, k in KINDS.items()}
     return Finding(
-        judge(found, below=0.0, paper_regime=False),
-        ours=f"{found.text(3)} nats a piece",
+        found.judge(below=0.0),
+        ours=f"{found.nets.text(3)} nats a piece",
         ran=protocol(run, *KINDS.values()),
         measured=f"Nats a piece: {told} layers. Four less one: {found.text(3)}; after a quarter, "
-        f"a half and the whole of the training {trend(run, nats, '4 layers', '1 layer')}. BLEU: "
+        f"a half and the whole of the training {trend(run, 'nats', '4 layers', '1 layer')}. BLEU: "
         + ", ".join(f"{v:.1f} with {n}" for n, v in bleu.items()) + ".",
-        numbers={"nats": values, "difference": ends_of(found), "bleu": bleu},
-        between=BETWEEN + "; deep nets begin more slowly, and four passes end early.",
+        numbers={"nats": values, "difference": found.ends(), "bleu": bleu},
+        between=BETWEEN + "; deep nets begin more slowly, and two passes end early.",
         would_decide=would_decide(found, 0.0),
     )  # fmt: skip
 
@@ -79,25 +66,25 @@ def deeper(run: Run) -> Finding:
     "layer reduced perplexity by nearly 10%, possibly due to their much larger hidden state.",
     asks="The second clause: the nets of C4a, log perplexity with four layers less with one, by "
     "three. Nearly 10%: 5 to 15%.",
-    holds_if="the 95% interval, paired by seed, lies between log 0.85 and log 0.95",
-    fails_if="it lies outside",
+    holds_if=TWO.format("between log 0.85 and log 0.95", ", paired by seed", "paired "),
+    fails_if=AGREE.format("outside"),
     paper="nearly log 0.90 = −0.105 a layer",
     full_only=True,
 )
 def a_tenth_each(run: Run) -> Finding:
     """Divide what three layers add."""
-    three = gap(runs_of(run, "4 layers"), runs_of(run, "1 layer"), lambda s: s["nats"] / 3)
-    first = gap(runs_of(run, "reversed"), runs_of(run, "1 layer"), nats)
+    three = gap(run, "4 layers", "1 layer", "nats, a third")
+    first = gap(run, "reversed", "1 layer", "nats")
     values, told = _told(run)
     line = TENTH[1] if three.mean > sum(TENTH) / 2 else TENTH[0]
     return Finding(
-        judge(three, within=TENTH, paper_regime=False),
+        three.judge(within=TENTH),
         ours=f"{100 * (math.exp(three.mean) - 1):+.1f}% perplexity a layer".replace("-", "−"),
         ran=protocol(run, *KINDS.values()),
         measured=f"Nats a piece: {told} layers; a layer of three {three.text(3)}, the second alone "
-        f"{first.text(3)}. Three layers after a quarter, a half and the whole of the training: "
-        f"{trend(run, nats, '4 layers', '1 layer')}.",
-        numbers={"nats": values, "a layer": ends_of(three), "the second": ends_of(first)},
-        between=BETWEEN + "; deep nets begin more slowly, and four passes end early.",
+        f"{first.nets.text(3)} over nets. Three layers after a quarter, a half and the whole of "
+        f"the training: {trend(run, 'nats', '4 layers', '1 layer')}.",
+        numbers={"nats": values, "a layer": three.ends(), "the second": first.ends()},
+        between=BETWEEN + "; deep nets begin more slowly, and two passes end early.",
         would_decide=would_decide(three, line),
     )

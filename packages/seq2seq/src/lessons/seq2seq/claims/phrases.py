@@ -10,6 +10,7 @@ Words carry the blank before them, so that a translation joined is a text.
 
 import collections
 import dataclasses
+import functools
 import heapq
 import itertools
 import math
@@ -22,7 +23,9 @@ from .alignment import LONGEST, Text, align, cut_out, symmetric
 from .pieces import WORD
 from .scoring import bleu_of, counts, words
 
-OPTIONS, STACK, JUMP = 8, 12, 3  # translations of a phrase; beam; words of reordering
+OPTIONS, STACK, JUMP = 20, 30, 4  # translations of a phrase; beam; words of reordering
+NEAR = 9.0  # a step that seems to lead this far below the best of its beam is not taken
+ROUNDS = 4  # of tuning
 FEATURES = ("p(e|f)", "p(f|e)", "language", "words", "phrases", "jumps")
 START = (1.0, 0.5, 1.0, 0.3, 0.0, -0.5)
 
@@ -139,18 +142,23 @@ class Phrases:
     def search(self, source: Text) -> list[Node]:
         """Return the whole translations, as the last nodes of all paths to them."""
         n, w = len(source), self.weights
-        spans: dict[int, list] = {a: [] for a in range(n)}
+        spans: list[list[tuple[int, list]]] = [[] for _ in range(n)]
         future = [[-math.inf] * (n + 1) for _ in range(n + 1)]
         for a in range(n):
             for b in range(a + 1, min(a + LONGEST, n) + 1):
                 some = self.options.get(source[a:b], [])
                 if b == a + 1 and not some:  # unknown: as it is
                     some = [(-5.0, -5.0, source[a:b])]
+                if not some:
+                    continue
+                guesses = []
                 for there, back, e in some:
-                    inner = sum(self.language.log(e[max(k - 2, 0) : k + 1]) for k in range(len(e)))
-                    guess = w[0] * there + w[1] * back + w[2] * inner + w[3] * len(e) + w[4]
-                    spans[a].append((b, there, back, e, guess))
-                    future[a][b] = max(future[a][b], guess)
+                    logs = [self.language.log(e[max(k - 2, 0) : k + 1]) for k in range(len(e))]
+                    guess = w[0] * there + w[1] * back + w[2] * sum(logs) + w[3] * len(e) + w[4]
+                    guesses.append((guess, there, back, e, sum(logs[2:])))
+                guesses.sort(key=lambda x: -x[0])
+                spans[a].append((b, guesses))
+                future[a][b] = guesses[0][0]
         for size in range(2, n + 1):
             for a in range(n - size + 1):
                 b = a + size
@@ -158,69 +166,110 @@ class Phrases:
                 future[a][b] = max(future[a][b], *cuts)
         stacks: list[dict] = [{} for _ in range(n + 1)]
         stacks[0][0, 0, ("", "")] = Node(0, 0, ("", ""), 0.0, [])
+        left = functools.cache(lambda covered: _left(future, covered, n))
+        # Of each stack the best guess. Guesses know no words before the phrase, which makes all of
+        # them too low; so they are held against each other, not against what was found.
+        best = [-math.inf] * (n + 1)
         for done in range(n):
-            alive = sorted(stacks[done].values(), key=lambda x: -x.best - _left(future, x, n))
+            alive = sorted(stacks[done].values(), key=lambda x: -x.best - left(x.covered))
             for node in alive[:STACK]:
                 first = next(k for k in range(n) if not node.covered >> k & 1)
                 for a in range(first, min(first + JUMP, n - 1) + 1):
-                    for b, there, back, e, _ in spans[a]:
+                    for b, guesses in spans[a]:
                         mask = (1 << b) - (1 << a)
                         if node.covered & mask:
                             break
-                        self._extend(stacks, node, mask, a, b, there, back, e, n)
+                        covered = node.covered | mask
+                        count = covered.bit_count()
+                        about = node.best + w[5] * abs(a - node.end) + left(covered)
+                        best[count] = max(best[count], about + guesses[0][0])
+                        for guess, there, back, e, inner in guesses:
+                            if about + guess < best[count] - NEAR:
+                                break  # and so are all that come behind it
+                            self._extend(stacks, node, covered, a, b, there, back, e, inner, n)
         return list(stacks[n].values())
 
-    def _extend(self, stacks, node: Node, mask: int, a: int, b: int, there, back, e, n) -> None:
-        row, w = (*node.tail, *e), self.weights
-        language = sum(self.language.log(row[k - 2 : k + 1]) for k in range(2, len(row)))
-        covered = node.covered | mask
+    def _extend(
+        self, stacks, node: Node, covered: int, a: int, b: int, there, back, e, inner, n: int
+    ) -> None:
+        row, w, log = (*node.tail, *e), self.weights, self.language.log
+        language = inner + log(row[:3]) + (log(row[1:4]) if len(e) > 1 else 0.0)
         if covered == (1 << n) - 1:
-            language += self.language.log((*row[-2:], "\n"))
+            language += log((*row[-2:], "\n"))
         features = [there, back, language, float(len(e)), 1.0, float(abs(a - node.end))]
         step = sum(x * y for x, y in zip(w, features))
-        key = covered, b, row[-2:]
-        stack = stacks[covered.bit_count()]
+        key, stack = (covered, b, row[-2:]), stacks[covered.bit_count()]
         if key not in stack:
             stack[key] = Node(covered, b, row[-2:], -math.inf, [])
         known = stack[key]
         known.best = max(known.best, node.best + step)
         known.into.append((step, features, e, node))
 
-    def tune(self, pairs: Sequence[tuple[str, str]], rounds: int = 3, n_best: int = 50) -> float:
-        """Choose the weights for BLEU on these pairs (Och 2003, a weight at a time); return it."""
-        best = 0.0
+    def tune(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        rounds: int = ROUNDS,
+        n_best: int = 50,
+        starts: int = 5,
+        seed: int = 0,
+    ) -> float:
+        """Choose the weights for BLEU on these pairs (Och 2003, a weight at a time); return it.
+
+        Args:
+            pairs: texts and their translations.
+            rounds: of translating with the weights found so far.
+            n_best: translations of each that a round adds to those known.
+            starts: where a round's search begins: at the weights, and at others near them.
+            seed: of the others.
+        """
+        best, rng = 0.0, np.random.default_rng(seed)
         pool: list[dict[str, tuple[list[float], list[int]]]] = [{} for _ in pairs]
         for _ in range(rounds):
             for known, (en, fr) in zip(pool, pairs):
                 for text, _, features in self.translate(en, n_best):
                     known[text] = features, counts(words(text), words(fr))
-            tables = [(np.array([f for f, _ in known.values()]), [c for _, c in known.values()])
-                      for known in pool if known]  # fmt: skip
+            tables = [
+                (np.array([f for f, _ in known.values()]), np.array([c for _, c in known.values()]))
+                for known in pool if known
+            ]  # fmt: skip
 
             def value(weights, tables=tables) -> float:
                 w = np.array(weights)
                 return bleu_of(np.array([c[int((f @ w).argmax())] for f, c in tables]))
 
-            best = value(self.weights)
-            for k in [*range(len(FEATURES))] * 2:
-                for change in (-0.6, -0.3, -0.1, 0.1, 0.3, 0.6):
-                    tried = list(self.weights)
-                    tried[k] += change
-                    if tried[2] > 0.1 and (score := value(tried)) > best:
-                        best, chosen = score, tried
-                        self.weights = chosen
+            best, here = value(self.weights), self.weights
+            for k in range(starts):
+                near = [x + (rng.normal(0, 0.3) if k else 0.0) for x in here]
+                near[2] = max(near[2], 0.2)  # what the language model says counts
+                score, found = _climb(value, near)
+                if score > best:
+                    best, self.weights = score, found
         return best
 
 
-def _left(future, node: Node, n: int) -> float:
+def _climb(value, weights: list[float]) -> tuple[float, list[float]]:
+    """Change a weight at a time, by steps that shrink, as long as that is better."""
+    best = value(weights)
+    for change in (0.5, 0.25, 0.1, 0.05):
+        for k in range(len(weights)):
+            for by in (-change, change):
+                while True:
+                    tried = [*weights[:k], weights[k] + by, *weights[k + 1 :]]
+                    if tried[2] <= 0.1 or (score := value(tried)) <= best:
+                        break
+                    best, weights = score, tried
+    return best, weights
+
+
+def _left(future, covered: int, n: int) -> float:
     """Return an estimate of what the words not yet covered will cost."""
     total, a = 0.0, 0
     while a < n:
-        if node.covered >> a & 1:
+        if covered >> a & 1:
             a += 1
             continue
         b = a
-        while b < n and not node.covered >> b & 1:
+        while b < n and not covered >> b & 1:
             b += 1
         total += future[a][b]
         a = b

@@ -1,5 +1,7 @@
-"""BLEU's words, and intervals over sentences where there is one system and no seeds."""
+"""BLEU's words, what each sentence adds to BLEU, and intervals over sentences and over nets."""
 
+import functools
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..lab.statistics import Interval
+from ..lab.statistics import Interval, t_quantile
 
 DRAWS = 1000  # of the bootstrap
 
@@ -39,12 +41,12 @@ def counts(answer: Sequence[str], reference: Sequence[str]) -> list[int]:
 
 def bleu_of(rows: Any) -> float:
     """Return BLEU from the sums of `counts`."""
-    return float(_bleus(np.asarray(rows, float).reshape(-1, 10).sum(0)[None])[0])
+    return float(bleus(np.asarray(rows, float).reshape(-1, 10).sum(0)[None])[0])
 
 
-def _bleus(sums: np.ndarray) -> np.ndarray:
-    """Return BLEU of each row of sums."""
-    said, wanted, hits, grams = sums[:, 0], sums[:, 1], sums[:, 2::2], sums[:, 3::2]
+def bleus(sums: np.ndarray) -> np.ndarray:
+    """Return BLEU of each row of sums, whose first ten are those of `counts`."""
+    said, wanted, hits, grams = sums[:, 0], sums[:, 1], sums[:, 2:10:2], sums[:, 3:10:2]
     right = hits.min(1) > 0
     precision = np.log(np.where(hits > 0, hits, 1) / np.maximum(grams, 1)).mean(1)
     short = np.minimum(0, 1 - wanted / np.maximum(said, 1))
@@ -64,8 +66,34 @@ def bootstrap(
     Source: Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation".
     """
     rows = np.asarray(systems, float)  # (systems, sentences, 10)
-    rng, n = np.random.default_rng(seed), rows.shape[1]
-    times = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)  # each sentence is drawn
-    drawn = [value(*each) for each in zip(*(_bleus(times @ system) for system in rows))]
+    draws = times(rows.shape[1], seed)
+    drawn = [value(*each) for each in zip(*(bleus(draws @ system) for system in rows))]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(value(*(bleu_of(each) for each in rows)), float(low), float(high), n)
+    whole = value(*(bleu_of(each) for each in rows))
+    return Interval(whole, float(min(low, whole)), float(max(high, whole)), rows.shape[1])
+
+
+@functools.lru_cache(4)
+def times(count: int, seed: int) -> np.ndarray:
+    """Return how often each of ``count`` sentences is drawn, in each of `DRAWS` draws."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS)
+    return drawn.astype(float)
+
+
+def jackknife(whole: float, without: Sequence[float]) -> Interval:
+    """Return a value that several nets give together, with its 95% interval over nets.
+
+    Its error is found by leaving out each net in turn; such an estimate is too large rather than
+    too small. Student's t takes one degree of freedom less than there are nets.
+
+    Args:
+        whole: the value of all.
+        without: the value of all but the first net, all but the second, …
+
+    Source: Efron and Stein 1981, "The Jackknife Estimate of Variance".
+    """
+    n = len(without)
+    mean = math.fsum(without) / n
+    error = math.sqrt((n - 1) / n * math.fsum((x - mean) ** 2 for x in without))
+    half = t_quantile(n - 1) * error
+    return Interval(whole, whole - half, whole + half, n)

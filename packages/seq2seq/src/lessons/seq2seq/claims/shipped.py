@@ -14,7 +14,7 @@ from ..lab.claim import Finding, demonstration
 from ..lab.run import Run
 from ..model import Seq2Seq
 from ..training import pad
-from .contest import last, nets, runs_of
+from .contest import last, nets
 from .pieces import PAD, UNKNOWN, Pieces
 from .translators import texts
 
@@ -118,7 +118,7 @@ def translator(run: Run) -> Finding:
     found = run.trial(ship, seed=run.seed)
     if not kept_at(run).is_file():
         ship(run, run.seed)
-    bleu = last(runs_of(run, "reversed")[:1], lambda s: s["bleu"])[0]
+    bleu = last(run, "reversed", "bleu")[0]
     best = found["translations"][0][0]
     return Finding(
         None,

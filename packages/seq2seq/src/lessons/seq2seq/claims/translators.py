@@ -1,13 +1,15 @@
 """Translators from English to French: their texts, their training, their scores."""
 
+import collections
 import copy
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -18,16 +20,31 @@ from ..lab.run import Run
 from ..model import Seq2Seq
 from ..training import clip_gradient, length_batches, pad
 from . import grammar, manuals
-from .pieces import EOS, PAD, Pieces
-from .scoring import bleu_of, counts, words
+from .pieces import PAD, WORD, Pieces
+from .scoring import bleus, counts, words
+from .sentences import Score, log_ratio, nats, pack, unpack, worth
 
 Pair = tuple[list[int], list[int]]
-STEPS, BATCH, SORTED = 2000, 64, 20  # in all; pairs a step; batches that are sorted together
+STEPS, BATCH, SORTED = 1100, 64, 20  # in all; pairs a step; batches that are sorted together
 WARMUP, FALL = 100, 0.2  # steps; the last part of a training, in which the rate falls to nothing
 TESTED, DECODED = 2000, 400  # sentences of the test pages: read greedily; by beams and phrases
+WATCHED, WATCH = 200, 100  # dev sentences whose loss is looked at while a net learns, and how often
 # Fig. 3 marks its sentences' lengths 4, 7, 8, 12, 17, 22, 28, 35 and 79.
 BINS = {"3–7": (3, 7), "8–17": (8, 17), "18–34": (18, 34), "35–60": (35, 60)}
 LONG = (18, 60)
+THIRDS = ("common words", "middle words", "rare words")  # of the test sentences, for Fig. 3, right
+SCORES = {
+    "bleu": Score(bleus),
+    "nats": Score(nats),
+    "worth": Score(worth),
+    "nats of long": Score(nats, ("long",)),
+    "nats, a third": Score(lambda sums: nats(sums) / 3),
+    **{f"bleu {name}": Score(bleus, (name,)) for name in (*BINS, *THIRDS)},
+    **{f"nats {name}": Score(nats, (name,)) for name in BINS},
+    "18–34 on 8–17": Score(log_ratio, ("18–34", "8–17")),
+    "35–60 on 18–34": Score(log_ratio, ("35–60", "18–34")),
+    "rare on common": Score(log_ratio, (THIRDS[2], THIRDS[0])),
+}
 KINDS: dict[str, dict[str, Any]] = {
     "reversed": {},
     "forward": {"reverse_source": False},
@@ -48,8 +65,11 @@ def texts(run: Run) -> dict[str, Any]:
     else:
         found = manuals.corpus(run.data)
         generator = torch.Generator().manual_seed(0)
-        order = torch.randperm(len(found.test), generator=generator).tolist()[:TESTED]
-        parts = {"train": found.train, "dev": found.dev, "test": [found.test[i] for i in order]}
+        order = torch.randperm(len(found.test), generator=generator).tolist()
+        # Behind the sentences drawn: all others as long as the last bin, of which few are drawn.
+        more = [i for i in order[TESTED:] if len(found.test[i][0].split()) >= BINS["35–60"][0]]
+        test = [found.test[i] for i in (*order[:TESTED], *more)]
+        parts = {"train": found.train, "dev": found.dev, "test": test}
     size = run.pick(test=90, default=2000)
     pieces = [Pieces((pair[k] for pair in parts["train"]), size) for k in (0, 1)]
     ids = {
@@ -57,6 +77,31 @@ def texts(run: Run) -> dict[str, Any]:
         for name, pairs in parts.items()
     }
     return {"texts": parts, "ids": ids, "pieces": pieces}
+
+
+@functools.lru_cache(1)
+def groups_of(run: Run) -> dict[str, np.ndarray]:
+    """Return which test sentences are in each group: of the sentences drawn, but for one bin.
+
+    "35–60" has all sentences of that length on the test pages. The thirds are by the mean rank of
+    a source's words by their frequency in the training; a word not seen there comes behind all.
+    """
+    known = texts(run)["texts"]
+    drawn = np.arange(len(known["test"])) < TESTED
+    length = np.array([len(en.split()) for en, _ in known["test"]])
+    often = collections.Counter(w.strip() for en, _ in known["train"] for w in WORD.findall(en))
+    rank = {word: k for k, (word, _) in enumerate(often.most_common(), 1)}
+    mean = np.array([
+        np.mean([rank.get(w.strip(), len(rank) + 1) for w in WORD.findall(en)])
+        for en, _ in known["test"]
+    ])  # fmt: skip
+    ends = np.quantile(mean[drawn], [1 / 3, 2 / 3])
+    third = (mean[:, None] > ends).sum(1)
+    found = {"all": drawn, "long": drawn & (length >= LONG[0]) & (length <= LONG[1])}
+    for name, (low, high) in BINS.items():
+        found[name] = (length >= low) & (length <= high) & (drawn | (name == "35–60"))
+    found |= {name: drawn & (third == k) for k, name in enumerate(THIRDS)}
+    return found
 
 
 def make(run: Run, kind: str, seed: int) -> Seq2Seq:
@@ -78,26 +123,35 @@ def plan(pairs: list[Pair], count: int, seed: int) -> list[list[int]]:
     return list(itertools.islice(itertools.chain.from_iterable(passes), count))
 
 
-def take(net: Seq2Seq, optimizer, rate: float, pairs: list[Pair], chosen: list[int]) -> None:
-    """Take a step of training on the pairs chosen."""
+def take(net: Seq2Seq, optimizer, rate: float, pairs: list[Pair], chosen: list[int]) -> float:
+    """Take a step of training on the pairs chosen; return their loss per piece before it."""
     device = net.output.weight.device
     src, length = pad([pairs[i][0] for i in chosen])
     tgt, _ = pad([pairs[i][1] for i in chosen])
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
-    net.loss(src.to(device), length.to(device), tgt.to(device), "token").backward()
+    loss = net.loss(src.to(device), length.to(device), tgt.to(device), "token")
+    loss.backward()
     clip_gradient(net.parameters(), 1.0)
     optimizer.step()
+    return loss.item()
 
 
 def trained(
-    run: Run, net: Seq2Seq, rate: float, ends: list[int], pairs: list[Pair], seed: int
+    run: Run,
+    net: Seq2Seq,
+    rate: float,
+    ends: list[int],
+    pairs: list[Pair],
+    seed: int,
+    watch: Callable[[int, Seq2Seq, float], Any] = lambda step, net, loss: None,
 ) -> Iterator[tuple[int, Seq2Seq]]:
     """Train a net; yield each length of training and the net that it ends with.
 
     The rate rises at first and stays. For each length a copy branches off when a fifth of it is
-    left, and its rate falls in a line to nothing on the batches that come next.
+    left, and its rate falls in a line to nothing on the batches that come next. ``watch`` is called
+    with each step of the longest training, its net and its loss.
     """
     net.train()
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
@@ -106,11 +160,13 @@ def trained(
     starts = {end: end - max(round(FALL * end), 1) for end in ends}
     for step in run.track(range(1, max(starts.values()) + 1), f"rate {rate:g}, seed {seed}"):
         now = rate * min(step / warmup, 1.0)
-        take(net, optimizer, now, pairs, batches[step - 1])
+        watch(step, net, take(net, optimizer, now, pairs, batches[step - 1]))
         for end in [end for end, start in starts.items() if start == step]:
             other, its = copy.deepcopy((net, optimizer))
             for k in range(step, end):
-                take(other, its, now * (end - k) / (end - step + 1), pairs, batches[k])
+                loss = take(other, its, now * (end - k) / (end - step + 1), pairs, batches[k])
+                if end == max(ends):
+                    watch(k + 1, other, loss)
             yield end, other.eval()
 
 
@@ -127,8 +183,8 @@ def tune(run: Run, kind: str, rate: float, seed: int) -> float:
         if "norm" not in str(error):
             raise
         return chance
-    found = forced(run, other, known["dev"])["nats"]
-    return found if math.isfinite(found) else chance
+    found = forced(run, other, known["dev"])["nats"].sum() / sum(len(b) for _, b in known["dev"])
+    return float(found) if math.isfinite(found) else chance
 
 
 def steps(run: Run) -> int:
@@ -136,22 +192,22 @@ def steps(run: Run) -> int:
     return run.pick(test=8, default=STEPS)
 
 
-def kept_at(run: Run, kind: str, seed: int) -> Path:
+def kept_at(run: Run, kind: str, seed: int, end: int) -> Path:
     """Return where a run keeps a net: in its folder, in a part of it that git passes over."""
     name = kind.replace(", ", "-").replace(" ", "-")
-    return run.out / "lessons-results" / f"{name}-{seed}.safetensors"
+    return run.out / "lessons-results" / f"{name}-{seed}-{end}.safetensors"
 
 
-def recall(run: Run, kind: str, seed: int) -> Seq2Seq:
+def recall(run: Run, kind: str, seed: int, end: int) -> Seq2Seq:
     """Return a net that was kept."""
     net = make(run, kind, seed)
-    net.load_state_dict(load(kept_at(run, kind, seed)))
+    net.load_state_dict(load(kept_at(run, kind, seed, end)))
     return net.eval()
 
 
-def keep(run: Run, net: Seq2Seq, kind: str, seed: int) -> None:
+def keep(run: Run, net: Seq2Seq, kind: str, seed: int, end: int) -> None:
     """Keep a net for the claims that need its translations again."""
-    save(kept_at(run, kind, seed), net.state_dict())
+    save(kept_at(run, kind, seed, end), net.state_dict())
 
 
 def translate(run: Run, models: Models, sources: list[list[int]], beam: int = 1) -> list[str]:
@@ -175,29 +231,23 @@ def measured(answers: list[str], pairs: list[tuple[str, str]]) -> list[list[int]
     return [counts(words(a), words(b)) for a, (_, b) in zip(answers, pairs)]
 
 
-def scores(run: Run, net: Seq2Seq, seed: int) -> dict[str, Any]:
-    """Return BLEU on the test pages, all and by source length, and loss per piece."""
+def scores(run: Run, net: Seq2Seq, seed: int) -> tuple[dict[str, Any], str]:
+    """Return a net's scores on the test pages, and what each sentence adds to them."""
     known = texts(run)
     pairs, ids = known["texts"]["test"], known["ids"]["test"]
     answers = translate(run, net, [source for source, _ in ids])
-    cut = list(zip(measured(answers, pairs), [len(en.split()) for en, _ in pairs]))
-
-    def of(low: int, high: int) -> float:
-        return bleu_of([row for row, n in cut if low <= n <= high] or [[1, 1] + [0, 1] * 4])
-
-    loss = forced(run, net, ids)
-    other = forced(run, net, strangers(ids, seed))
+    loss, other = forced(run, net, ids), forced(run, net, strangers(ids, seed))
+    whole = np.stack([100 * loss["nats"], np.array([len(b) for _, b in ids]), 100 * other["nats"]])
+    text = pack(np.concatenate([measured(answers, pairs), whole.T.round()], 1))
+    rows, groups = unpack(text), groups_of(run)
+    ones = np.ones((1, len(rows)))
+    said, wanted = rows[groups["all"], :2].sum(0)
     return {
-        "bleu": of(1, 100),
-        "by length": {name: of(*bounds) for name, bounds in BINS.items()},
-        "nats": loss["nats"],
-        "nats by length": {name: loss["of"](*bounds) for name, bounds in BINS.items()},
-        "nats of long": loss["of"](*LONG),
+        "scores": {name: float(score(rows, groups, ones)[0]) for name, score in SCORES.items()},
         "nats by place": loss["places"],
-        "worth": other["nats"] - loss["nats"],  # what the right source saves, a piece
-        "brevity": sum(row[0] for row, _ in cut) / max(sum(row[1] for row, _ in cut), 1),
+        "brevity": said / max(wanted, 1),
         "examples": [answers[i] for i in EXAMPLES if i < len(answers)],
-    }
+    }, text
 
 
 def strangers(ids: list[Pair], seed: int) -> list[Pair]:
@@ -215,10 +265,9 @@ def by_length(rows: list[list[int]], size: int = 100) -> list[list[int]]:
 
 @torch.no_grad()
 def forced(run: Run, net: Seq2Seq, ids: list[Pair]) -> dict[str, Any]:
-    """Return loss per piece, given the right pieces before: all, by pieces of source, by place."""
-    rows: list[tuple[int, float, int]] = []
+    """Return each translation's loss in nats, given the right pieces before, and it by place."""
+    found = np.zeros(len(ids))
     place_nats, place_count = [0.0] * 3, [0] * 3
-    source_words = {tuple(s): n for s, n in zip((s for s, _ in ids), _word_counts(run, ids))}
     for chosen in by_length([source for source, _ in ids]):
         src, length = (x.to(run.device) for x in pad([ids[i][0] for i in chosen]))
         tgt = pad([ids[i][1] for i in chosen])[0].to(run.device)
@@ -232,20 +281,5 @@ def forced(run: Run, net: Seq2Seq, ids: list[Pair]) -> dict[str, Any]:
             inside = real & (part == third)
             place_nats[third] += float(nats[inside].sum())
             place_count[third] += int(inside.sum())
-        for i, total, n in zip(chosen, nats.sum(1).tolist(), lengths.tolist()):
-            rows.append((source_words.get(tuple(ids[i][0]), 0), total, n))
-
-    def of(low: int, high: int) -> float:
-        some = [(total, n) for k, total, n in rows if low <= k <= high]
-        return sum(t for t, _ in some) / max(sum(n for _, n in some), 1)
-
-    return {
-        "nats": of(0, 10**9), "of": of,
-        "places": [a / max(b, 1) for a, b in zip(place_nats, place_count)],
-    }  # fmt: skip
-
-
-def _word_counts(run: Run, ids: list[Pair]) -> list[int]:
-    """Return how many words each source has, from its text."""
-    decode = texts(run)["pieces"][0].decode
-    return [len(decode([*source, EOS]).split()) for source, _ in ids]
+        found[chosen] = nats.sum(1).double().cpu().numpy()
+    return {"nats": found, "places": [a / max(b, 1) for a, b in zip(place_nats, place_count)]}
