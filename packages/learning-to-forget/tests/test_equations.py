@@ -173,6 +173,20 @@ def test_weight_decay_takes_rate_times_a_share_of_all_weights():
     assert np.allclose(a.inside, before * np.array([1.0, 1 - 0.5 * 0.01]))
 
 
+def test_weight_elimination_is_the_gradient_of_its_penalty():
+    # Weigend, Rumelhart and Huberman 1991: the sum of (w/w0)² / (1 + (w/w0)²), here times w0²/2
+    nets = GersLSTM.from_preset("cerg", seeded(), seeds=3, dtype=torch.float64)
+    a = Abreast(nets, 0.5, shrink=[0.0, 0.01, 0.01], about=[0.0, 0.0, 2.0])
+    before = a.inside.copy()
+    a.step(np.eye(7)[:, [0, 0, 0]])
+    a.learn(a.outputs.copy())  # no error
+    w = torch.tensor(before[..., 2], requires_grad=True)
+    (0.5**2 / 2 * ((w / 0.5) ** 2 / (1 + (w / 0.5) ** 2)).sum()).backward()
+    assert np.array_equal(a.inside[..., 0], before[..., 0])
+    assert np.allclose(a.inside[..., 1], before[..., 1] * (1 - 0.5 * 0.01))
+    assert np.allclose(a.inside[..., 2], before[..., 2] - 0.5 * 0.01 * w.grad.numpy())
+
+
 def count(config):
     return sum(w.numel() for w in GersLSTM(config, device="meta").parameters())
 
@@ -203,6 +217,13 @@ def test_sizes():
             torch.ones(2, 4), torch.ones(2, 5))), r"states must be \(2, 4\), is \(2, 5\)"),
         (lambda: ForwardMode(GersLSTM(Config(7, 4)), 0.1), "one net with outputs"),
         (lambda: ForwardMode(GersLSTM(Config(7, 4, 1, 7)), -1.0), "lr must be at least 0"),
+        (lambda: ForwardMode(GersLSTM(Config(7, 4, 1, 7, truncate=False)), 0.1), "truncated"),
+        (lambda: ForwardMode(GersLSTM(Config(7, 4, 1, 7)), 0.1).step(
+            torch.ones(7), torch.ones(1)), r"target must be \(7,\), is \(1,\)"),
+        (lambda: Abreast(GersLSTM(Config(7, 4, 1, 7), seeds=2), [0.1, -1.0]), "lr must be"),
+        (lambda: Abreast(GersLSTM(Config(7, 4, 1, 7), seeds=7), 0.1).step(
+            np.ones(7)), r"x must be \(7, 7\), is \(7,\)"),
+        (lambda: Config(7, 4, forget_bias=[1.0] * 4), "a number or a tuple, is a list"),
         (lambda: Abreast(GersLSTM(Config(7, 4, 1, 7)), 0.1), "nets with seeds"),
     ],
 )  # fmt: skip

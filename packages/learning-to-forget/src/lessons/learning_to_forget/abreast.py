@@ -26,12 +26,16 @@ class Abreast:
         forget: whether each net uses its forget gates, (S,); by default all do.
         keep: what states are multiplied by in nets that do not, (S,); by default 1.
         decay: (S,), by default 1. shrink: weight decay; all weights lose α times this, (S,).
+        about: with ``shrink``, weight elimination (Weigend et al. 1991), (S,): what a weight loses
+            is divided by (1 + (about · w)²)², so that those above 1/about are spared.
 
     Raises:
-        ValueError: nets of another wiring.
+        ValueError: nets of another wiring, or a rate that is no number of at least 0.
     """
 
-    def __init__(self, net: GersLSTM, lr, forget=None, keep=None, decay=None, shrink=None) -> None:
+    def __init__(
+        self, net: GersLSTM, lr, forget=None, keep=None, decay=None, shrink=None, about=None
+    ) -> None:
         c = net.config
         if (
             net.seeds is None or net.weight_out is None or c.gates_see_gates or c.shortcut
@@ -55,7 +59,10 @@ class Abreast:
             return np.zeros(self.seeds, kind) + np.asarray(value, kind)
 
         self.lr, self.decay = each(lr, 0), each(decay, 1)
+        if not ((self.lr >= 0) & np.isfinite(self.lr)).all():
+            raise ValueError(f"lr must be at least 0 and finite, got {lr}")
         self.forget, self.keep, self.shrink = each(forget, 1), each(keep, 1), each(shrink, 0)
+        self.about = each(about, 0)
         self.rate, self.kind, self.first = self.lr.copy(), kind, i
         self.reserve()
 
@@ -73,7 +80,7 @@ class Abreast:
 
     def select(self, which: np.ndarray) -> None:
         """Go on with some of the nets only."""
-        names = ("inside", "out", "lr", "decay", "forget", "keep", "shrink", "rate")
+        names = ("inside", "out", "lr", "decay", "forget", "keep", "shrink", "about", "rate")
         kept = {name: getattr(self, name)[..., which].copy() for name in names}
         carried = {name: getattr(self, name)[..., which].copy() for name in ("saw", "s", "ds")}
         for name, value in kept.items():
@@ -88,9 +95,14 @@ class Abreast:
         Args:
             x: the inputs.
             fresh: 0 for nets whose outputs, states and derivatives are first set to zero, else 1.
+
+        Raises:
+            ValueError: inputs of another shape.
         """
         c, s = self.config, self.s
         n, blocks, i = c.cells, c.num_blocks, self.first
+        if x.shape != (i, s.shape[1]):
+            raise ValueError(f"x must be {(i, s.shape[1])}, is {x.shape}")
         by_block = (blocks, c.block_size, -1)
         saw, net, grown = self.saw, self.net, self.grown
         saw[:i] = x
@@ -138,9 +150,12 @@ class Abreast:
         back = (self.out[:, :n] * delta[:, None]).sum(0)
         delta *= rate
         if self.shrink.any():
-            factor = 1 - rate * self.shrink
-            self.inside *= factor
-            self.out *= factor
+            loss: Any = rate * self.shrink
+            for weight in (self.inside, self.out):
+                if self.about.any():
+                    weight -= loss * weight / (1 + (self.about * weight) ** 2) ** 2
+                else:
+                    weight *= 1 - loss
         self.out += delta[:, None] * self.shown  # eq. 13
         y_out, h = self.y_out, self.h
         error = (h * back).reshape(by_block).sum(1) * y_out * (1 - y_out) * rate  # eq. 15
