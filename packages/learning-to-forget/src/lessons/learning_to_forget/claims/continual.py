@@ -22,15 +22,21 @@ def continual(
 
     Returns:
         By net: the mean, over ten test streams of at most 100 sequences, of how many are right
-        until the first wrong one; and the share of sequences right at the end of training.
+        until the first wrong one, at the end and after each third of the updates; and the share of
+        sequences right at the end of training.
     """
     net = net_of("bias 1" if forget else "standard", nets, 8, 8, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     batch, window = run.pick(test=2, default=16), 220 // divide
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    # The criterion is a thousand right in a row: the rate falls to nothing in the last half.
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda update: min(1.0, 2 * (1 - update / updates))
+    )
+    thirds = []
     state, symbols, at = None, torch.empty(0, 0), 0
     share = torch.zeros(nets)
-    for _ in run.track(range(updates), "continual order"):
+    for update in run.track(range(updates), "continual order"):
         if at + window > len(symbols):  # drawn anew; the stream jumps once within a sequence
             count = run.pick(test=8, default=60)
             symbols, due, _ = cnto(count, nets * batch, generator, divide)
@@ -50,7 +56,10 @@ def continual(
         ((loss * counts).sum((0, 2)) / counts.sum((0, 2)).clamp_min(1)).sum().backward()
         clip(net)
         optimizer.step()
-    return {"sizes": examine(run, net, divide, seed + 2), "share": share.tolist()}
+        schedule.step()
+        if 3 * (update + 1) // updates > 3 * update // updates:
+            thirds.append(examine(run, net, divide, seed + 2))
+    return {"sizes": thirds[-1], "thirds": thirds, "share": share.tolist()}
 
 
 @torch.no_grad()
@@ -79,8 +88,10 @@ def streams(run: Run, forget: bool) -> dict[str, Any]:
 
 CNTO = (
     "Noisy temporal order in streams that are never reset, errors going back over two sequences, "
-    f"{TODAY}(Here batches of 16, a first forget bias of 1, 2,000 updates, 15 nets.) Perfect: all "
-    "100 sequences of each of ten test streams right. By default at a third of the lengths. "
+    f"{TODAY}(Here batches of 16, a first forget bias of 1, 2,000 updates, in the second half "
+    "of which the rate falls to 0, 15 nets. For the trend nets are examined after each third.) "
+    "Perfect: all 100 sequences of each of ten test streams right. By default at a third of "
+    "the lengths. "
 )
 
 
@@ -88,6 +99,13 @@ def perfect(run: Run, found: dict[str, Any]) -> Interval:
     """Return the share of perfect nets."""
     most = run.pick(test=5, default=100)
     return proportion(sum(s >= most for s in found["sizes"]), len(found["sizes"]))
+
+
+def trend(run: Run, found: dict[str, Any]) -> str:
+    """Return how many nets were perfect after each third of the updates."""
+    most = run.pick(test=5, default=100)
+    counts = [sum(s >= most for s in sizes) for sizes in found["thirds"]]
+    return f" (by thirds of the updates {', '.join(map(str, counts))} perfect)"
 
 
 @claim(
@@ -110,7 +128,7 @@ def fails(run: Run) -> Finding:
         judged, ours=f"{s} perfect, at best {max(found['sizes']):.0f} sequences",
         ran=f"{s.n} nets.",
         measured=f"{s} are perfect; mean streams of {min(found['sizes']):.1f} to "
-        f"{max(found['sizes']):.1f} sequences.", numbers=found, between=BETWEEN,
+        f"{max(found['sizes']):.1f} sequences{trend(run, found)}.", numbers=found, between=BETWEEN,
         would_decide="About 40 nets.",
     )  # fmt: skip
 
@@ -134,7 +152,8 @@ def can(run: Run) -> Finding:
     best = f"{max(ours['sizes']):.0f} and {max(theirs['sizes']):.0f}"
     return Finding(
         judged, ours=f"{a} perfect with, {b} without", ran=f"{a.n} nets each.",
-        measured=f"{a} perfect with forget gates, {b} without; at best {best} sequences.",
+        measured=f"{a} perfect with forget gates, {b} without; at best {best} sequences. With "
+        f"forget gates{trend(run, ours)}; without{trend(run, theirs)}.",
         numbers={"with": ours, "without": theirs}, between=BETWEEN,
         would_decide="About 40 nets each, or more updates.",
     )  # fmt: skip

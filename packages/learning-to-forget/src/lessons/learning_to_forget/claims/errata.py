@@ -150,7 +150,8 @@ def same_step(run: Run) -> Finding:
     "The cells' activations are equation 7, not 6.",
     quotes="cells’ activations (6)",
     asks="The pseudo-code names equation 6 for y = y_out h(s), which is 7; 6 is the state without "
-    "a forget gate, which 11 replaces.",
+    "a forget gate, which 11 replaces. (And the outline in §1 says that section 4 derives the "
+    "algorithm and 5 has the experiments: they are 3.2 and 4.)",
 )
 def numbering(run: Run) -> Finding:
     """Name the equation."""
@@ -199,4 +200,25 @@ def shortest(run: Run) -> Finding:
         measured=f"The shortest string has {steps} symbols; its marks are the second and the last "
         f"but one, {steps - 3} apart.",
         numbers={"shortest": steps, "lag": steps - 3},
+    )  # fmt: skip
+
+
+@erratum(
+    "E9",
+    "§3.1, §4.2",
+    "At the first biases, .5 to 2, forget gates are not at almost 1.",
+    quotes="in the beginning of the training phase the forget gate activation will be almost 1.0, "
+    "and the entire cell will behave like a standard LSTM cell.",
+    asks="The logistic function of .5, 1, 1.5 and 2, with which the blocks of §4.2 begin, and what "
+    "is left of a state after the six symbols of the shortest lag.",
+)
+def almost_one(run: Run) -> Finding:
+    """Compute."""
+    gates = [1 / (1 + math.exp(-bias)) for bias in (0.5, 1.0, 1.5, 2.0)]
+    kept = [gate**6 for gate in gates]
+    return Finding(
+        None, ours=f"{gates[0]:.2f} to {gates[-1]:.2f}", ran="Four biases.",
+        measured=f"The gates are at {', '.join(f'{g:.2f}' for g in gates)}; after six symbols "
+        f"{', '.join(f'{k:.2f}' for k in kept)} of a state are left.",
+        numbers={"gates": gates, "kept": kept},
     )  # fmt: skip

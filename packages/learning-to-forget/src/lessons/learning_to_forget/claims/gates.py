@@ -10,7 +10,7 @@ from ..lab.run import Run
 from ..lab.statistics import UNDECIDED, Judgement, interval, judge
 from ..tasks import SYMBOLS
 from .arms import BETWEEN, DESK, both, full, with_gates
-from .inside import NETS, watch
+from .inside import NETS, exponent, watch
 from .learning import GOOD
 
 
@@ -41,6 +41,42 @@ def dips(seen: dict[str, np.ndarray], block: int) -> tuple[float, float]:
         ends = np.flatnonzero(node[:-2, b] == 0)
         low += [gate[t : t + 3, b].min() for t in ends]
     return float(np.mean(low)), float((gate > 0.95).mean())
+
+
+@claim(
+    "C2e",
+    "§4.4, Figure 8",
+    "With forget gates the states never drift out of bounds.",
+    quotes="The internal states oscillate around zero; they never drift out of bounds as with "
+    "standard LSTM",
+    asks=f"Nets with forget gates that are perfect or good (of C1b and C5a), as C2a has them: the "
+    "exponent of the growth of mean |s| in time, from symbol 100 to 1,200. It is 0 for bounded "
+    "states, .5 for a random walk, 1 for linear growth; the line is half of a random walk's. "
+    f"Fewer than three nets decide nothing. {DESK}",
+    holds_if="the interval of the exponent over nets lies below .25",
+    fails_if="it lies above",
+    paper="within ±20 over 170 symbols",
+)
+def bounded(run: Run) -> Finding:
+    """Fit a power law to the mean size of states, as for standard LSTM."""
+    steps, exponents, last = run.pick(test=120, default=1200), [], []
+    for i, net in enumerate(learned(run)):
+        sizes = np.abs(watch(net, steps, run.seed + 100 + i)["s"]).mean((1, 2))
+        exponents.append(exponent(sizes, steps))
+        last.append(float(sizes[-1]))
+    numbers: dict[str, Any] = {"exponents": exponents, "last": last}
+    if len(exponents) < 3 - (run.scale == "test"):
+        judged, said = Judgement(UNDECIDED), f"{len(exponents)} nets that learned it"
+    else:
+        found = interval(exponents)
+        judged = judge(found, below=0.25, paper_regime=full(run))
+        said = f"exponent {found}"
+        numbers["mean"] = interval(last).mean
+    return Finding(
+        judged, ours=said, ran=f"{len(exponents)} nets, {steps:,} symbols.",
+        measured=f"Over nets, {said}; mean |s| at the end {np.mean(last or [0]):.2f}.",
+        numbers=numbers, between=BETWEEN, would_decide=NETS * (judged.verdict == UNDECIDED),
+    )  # fmt: skip
 
 
 def draw_gates(figure, numbers) -> None:

@@ -27,16 +27,18 @@ CURVE = 2000  # points of the curve of an arm's first net
 def arm_of(name: str) -> dict[str, Any]:
     """Return what an arm does: "forget", "standard", "reset", "keep .9", "shrink 1e-4" and so on.
 
+    "shrink" is weight decay, "eliminate" weight elimination, which spares weights above 1.
     "falling" behind it lets the rate fall by .99 at each symbol, anew in each stream; "bias 1" sets
     all forget gates' first biases.
     """
     words = name.split()
-    named = ("keep", "shrink", "bias")
+    named = ("keep", "shrink", "eliminate", "bias")
     values = {w: float(v) for w, v in pairwise(words) if w in named}
     return {
         "forget": words[0] == "forget", "keep": values.get("keep", 1.0),
         "reset": words[0] == "reset", "decay": 0.99 if "falling" in words else 1.0,
-        "shrink": values.get("shrink", 0.0), "bias": values.get("bias"),
+        "shrink": values.get("shrink", values.get("eliminate", 0.0)),
+        "about": float("eliminate" in values), "bias": values.get("bias"),
     }  # fmt: skip
 
 
@@ -51,8 +53,10 @@ def streams_of(
 
     Returns:
         By arm and net: after how many streams all ten had 100,000 symbols (None: never); the best
-        mean of ten; how many training streams there were; their mean length of late; weights of a
-        few nets, at their best test, else at the end; and lengths of the first net's streams.
+        mean of ten; how many training streams there were; their mean length of late; whether it was
+        ``steps`` that ended training ("cut"); after how many symbols a net was good, and perfect
+        ("at"), and how many nets were by each third of the symbols; weights of the best few nets,
+        at their best test, else at the end; and lengths of the first net's streams.
     """
     longest = run.pick(test=60, default=100_000)
     good = run.pick(test=10, default=GOOD)
@@ -67,7 +71,7 @@ def streams_of(
             if arm["bias"] is not None:
                 net.bias[k * nets : (k + 1) * nets, 4:8] = arm["bias"]
     per_net = {key: np.repeat([float(arm[key]) for arm in does], nets)
-               for key in ("forget", "keep", "decay", "shrink", "reset")}  # fmt: skip
+               for key in ("forget", "keep", "decay", "shrink", "about", "reset")}  # fmt: skip
     resets = per_net.pop("reset") > 0
     learner = Abreast(net, 0.5, **per_net)
     ids, generator = np.arange(every), np.random.default_rng(seed)
@@ -75,6 +79,8 @@ def streams_of(
     count, tested, best = np.zeros(every, int), np.zeros(every), np.zeros(every)
     recent = np.zeros(every)
     solved: list[int | None] = [None] * every
+    at: list[list[int | None]] = [[None, None] for _ in range(every)]
+    t = 0
     weights: list[Any] = [None] * every
     curves: list[list[list[int]]] = [[] for _ in arms]
     ended = np.full(every, True)
@@ -96,6 +102,7 @@ def streams_of(
             target = legal[:, node]
             wrong = (np.abs(target - y) >= OFF).any(0)
             learner.learn(target)
+            t += 1
             length += ~wrong
             ended = wrong | (length >= longest)
             if not ended.any():
@@ -113,8 +120,10 @@ def streams_of(
                     mean = float(np.mean(lengths(frozen(k), seed + int(count[n]), longest)))
                     if mean > best[n]:
                         best[n], weights[n] = mean, frozen(k)
+                    if mean > GOOD:
+                        at[n][0] = at[n][0] or t
                     if mean >= longest:
-                        solved[n], done[k] = int(count[n]), True
+                        solved[n], at[n][1], done[k] = int(count[n]), t, True
             done |= count[ids] >= streams
             learner.begin(which)
             node[which], length[which] = 0, 0
@@ -133,10 +142,14 @@ def streams_of(
     for a, name in enumerate(arms):
         mine = range(a * nets, (a + 1) * nets)
         order = sorted(mine, key=lambda n: -best[n])[:KEPT]
+        reached = [[when[i] or 2 * steps for when in at[a * nets : (a + 1) * nets]] for i in (0, 1)]
+        thirds = [[sum(3 * t <= k * steps for t in one) for k in (1, 2, 3)] for one in reached]
         found[name] = {
             "solved": [solved[n] for n in mine], "best": [round(best[n], 1) for n in mine],
             "streams": [int(count[n]) for n in mine],
             "recent": [round(float(recent[n]), 2) for n in mine],
+            "cut": [solved[n] is None and bool(count[n] < streams) for n in mine],
+            "at": [at[n] for n in mine], "thirds": thirds,
             "nets": [rounded(weights[n]) for n in order], "curve": curves[a],
         }  # fmt: skip
     return found

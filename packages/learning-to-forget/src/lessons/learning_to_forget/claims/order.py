@@ -22,6 +22,7 @@ from ..tasks import adding, nto
 from .learning import clip
 
 SLOW = 3**0.5  # between the paper's 1 (bias 5) and 3 (bias 1), on a scale of factors
+LIMIT = 1500  # updates
 TODAY = (
     "The paper's topology, but whole gradients, Adam (rate .01), softmax, batches of 64, "
     "gradients clipped at norm 1. "
@@ -150,14 +151,14 @@ def draw_times(figure, numbers) -> None:
 def times(run: Run) -> dict[str, dict[str, dict]]:
     """Return what three arms take at each length."""
     tasks = run.pick(test=["order 5"], default=["order 3"], full=["order 3", "order 2", "order 1"])
-    return {task: {arm: lesson(run, task, arm, 20, 2000)
+    return {task: {arm: lesson(run, task, arm, 20 if task == "order 1" else 10, LIMIT)
                    for arm in ("standard", "bias 5", "bias 1")} for task in tasks}  # fmt: skip
 
 
 ORDER = (
     f"Noisy temporal order. {TODAY}Updates until 95% of the last 20 batches are right, at most "
-    "2,000, 20 nets from equal seeds, at the paper's lengths (100 to 110) and, for the trend, at a "
-    "half and a third of them; the verdict is of the longest. "
+    "1,500, 20 nets from equal seeds, at the paper's lengths (100 to 110) and, for the trend, ten "
+    "at a half and at a third of them; the verdict is of the longest. "
 )
 
 
@@ -221,16 +222,18 @@ def quick(run: Run, arm: str, slower: bool) -> Finding:
     "extended LSTM does not.",
     asks=f"A search where it should be easiest to find one: sums of two of 100 and of 200 numbers, "
     "and the noisy temporal order, where nothing is to be forgotten, with a first bias of 1, at "
-    f"which 1 − .73 of a state is lost at each step. {TODAY}2,000 updates, ten nets each (order: "
+    f"which 1 − .73 of a state is lost at each step. {TODAY}1,500 updates, ten nets each (order: "
     "the 20 of C3b). A problem is met if the share of standard nets that solve it is above that "
-    "of nets with forget gates, their exact intervals not meeting.",
+    "of nets with forget gates, their exact intervals not meeting. A task that not more than half "
+    "of the standard nets solve tells nothing, and is left out; if none is left, nothing is "
+    "decided.",
     holds_if="on no task does the gap of the intervals lie above 0 or reach to more than .5",
     fails_if="on one it lies above 0",
 )
 def no_problem(run: Run) -> Finding:
     """Search for a task that only standard LSTM solves."""
     tasks = run.pick(test=["sum 20"], default=["sum 30"], full=["sum 100", "sum 200"])
-    found = {t: {arm: lesson(run, t, arm, 10, 2000) for arm in ("standard", "bias 1")}
+    found = {t: {arm: lesson(run, t, arm, 10, LIMIT) for arm in ("standard", "bias 1")}
              for t in tasks} | dict([*times(run).items()][-1:])  # fmt: skip
     judged, said = [], []
     for task, arms in found.items():
@@ -240,12 +243,13 @@ def no_problem(run: Run) -> Finding:
         # What is asked is whether the gap is nowhere above 0; a tie's interval reaches to both.
         gap = Interval(a.mean - b.mean, low, high, a.n + b.n)
         one = judge(gap, below=0.5, paper_regime=False)
-        judged.append(judge(gap, below=0, paper_regime=False) if low > 0 else one)
+        if 2 * sum(map(bool, arms["standard"]["solved"])) > len(arms["standard"]["solved"]):
+            judged.append(judge(gap, below=0, paper_regime=False) if low > 0 else one)
         said.append(f"{task}: {middle(arms['standard'])} without, {middle(arms['bias 1'])} with")
-    worst = every(judged)
+    worst = every(judged) if judged else Judgement(UNDECIDED)
     return Finding(
-        worst, ours=f"{len(found)} tasks searched; largest gap {worst.interval}",
+        worst, ours=f"{len(judged)} tasks that LSTM solves; gap at worst {worst.interval}",
         ran=f"{', '.join(found)}.", measured=f"Median updates (solved), {'; '.join(said)}.",
-        numbers=found, between="2,000 updates of whole gradients; longer training may solve more.",
-        would_decide="More nets on each task.",
+        numbers=found, between="1,500 updates of whole gradients; longer training may solve more.",
+        would_decide="More nets on each task, or longer training where LSTM solves none.",
     )  # fmt: skip

@@ -91,7 +91,7 @@ def recall(path: Path) -> CharLSTM:
     if not path.is_file():
         command = "python -m lessons.learning_to_forget --full --claim D3 --data FOLDER --out OTHER"
         raise OSError(
-            f"There is no trained net at {path} yet. To make one (about twenty minutes of one "
+            f"There is no trained net at {path} yet. To make one (about ten minutes of one "
             f"core), run `{command}`, where FOLDER has the text: {kjv.WHERE}."
         )
     state = load(path)
@@ -149,14 +149,14 @@ def draw_text(figure, numbers) -> None:
     "Real text as a stream that is never reset: with forget gates, without, with decay.",
     draw_text,
     asks="Next character of the King James Version, 64 places at once, states carried on from the "
-    "first character to the last, one pass, 128 cells, Adam; three seeds. Forget gates; none; "
+    "first character to the last, one pass, 64 cells, Adam; three seeds. Forget gates; none; "
     "states multiplied by .9 or .99. Bits per character on each twentieth part of 10,000 "
     "characters, never seen, read as one stream from a zero state.",
     full_only=True,
 )
 def text_stream(run: Run) -> Finding:
     """Train each arm."""
-    hidden, seeds = run.pick(test=8, default=128), run.seeds(run.pick(test=1, default=3))
+    hidden, seeds = run.pick(test=8, default=64), run.seeds(run.pick(test=1, default=3))
     arms: dict[str, list] = {}
     for name, keep in ARMS.items():
         given = {} if keep is None else {"keep": keep}
@@ -191,14 +191,14 @@ def draw_writing(figure, numbers) -> None:
     "D3",
     "A net of 256 cells is taught to write biblical English.",
     draw_writing,
-    asks="As D2 with forget gates, 256 cells, five passes: the net that this package ships "
+    asks="As D2 with forget gates, 256 cells, three passes: the net that this package ships "
     "(347,457 weights), and `write` uses. How it fares beside other nets at equal work is measured "
     "in the essays.",
     full_only=True,
 )
 def writes(run: Run) -> Finding:
     """Train, keep, and let it write."""
-    passes, hidden = run.pick(test=2.0, default=5.0), run.pick(test=8, default=256)
+    passes, hidden = run.pick(test=2.0, default=3.0), run.pick(test=8, default=256)
     found = run.trial(stream_of_text, seed=run.seed, passes=passes, hidden=hidden)
     words = " ".join(found["sample"].split())
     return Finding(
