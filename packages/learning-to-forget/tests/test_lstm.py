@@ -287,6 +287,8 @@ def test_a_stream_carries_its_state_and_can_forget():
         stream.reset(torch.tensor([1, 0, 0, 1]))
     with pytest.raises(ValueError, match=r"\(4,\), is \(2,\)"):
         stream.reset(torch.tensor([True, False]))
+    with pytest.raises(TypeError, match="returns a Tensor"):
+        Stream(nn.GRU(5, 7))(x)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,16 @@ class Stream:
         self.state: tuple[Tensor, ...] | None = None
 
     def __call__(self, x: Tensor) -> Any:
-        """Return the outputs for the next piece."""
-        y, self.state = self.net(x, self.detach())
+        """Return the outputs for the next piece.
+
+        Raises:
+            TypeError: a state that is no tuple, as GRUs have it.
+        """
+        y, state = self.net(x, self.detach())
+        if not isinstance(state, tuple | list):
+            kind = type(state).__name__
+            raise TypeError(f"net must return its state as a tuple of tensors, returns a {kind}")
+        self.state = tuple(state)
         return y
 
     def detach(self) -> tuple[Tensor, ...] | None:
