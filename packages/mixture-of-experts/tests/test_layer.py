@@ -213,6 +213,7 @@ def test_no_tokens_at_all(way):
     assert y.shape == (2, 0, 3)
     assert aux == 0
     assert stats.counts.tolist() == [0] * 4
+    assert stats.most_loaded == 0
     y, aux, _ = layer(torch.randn(2, 3, 5), torch.zeros(2, 3, dtype=torch.bool))
     assert y.shape == (2, 3, 3)
     assert not y.any()
@@ -288,6 +289,30 @@ def test_static_capacity_exports_and_compiles_into_one_graph():
     torch.testing.assert_close(compiled(x)[0], layer(x)[0])
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"dispatch": "padded", "capacity_factor": 2.0}, {"capacity_factor": 0.5}]
+)
+def test_values_that_cannot_be_looked_at(options):
+    layer = SparseMoE(5, 6, 4, 2, gate="topk", generator=noise(), **options).eval()
+    x = tokens(3, 7, 5).float()
+    each = torch.stack([layer(row)[0] for row in x])
+    torch.testing.assert_close(torch.func.vmap(lambda row: layer(row)[0])(x), each)
+
+    def slope(row):
+        return torch.func.grad(lambda r: layer(r)[0].square().sum())(row)
+
+    torch.testing.assert_close(torch.func.vmap(slope)(x), torch.stack([slope(row) for row in x]))
+    with torch.device("meta"):
+        assert SparseMoE(5, 6, 4, 2, **options)(torch.empty(7, 5))[0].shape == (7, 5)
+    if options.get("capacity_factor", 2) < 2:  # one slot or more: two graphs
+        return
+    batch = torch.export.Dim("batch", min=2, max=100)
+    exported = torch.export.export(layer, (x[0],), dynamic_shapes=({0: batch},)).module()
+    for rows in (2, 7, 50):
+        torch.testing.assert_close(exported(x[0, :1].expand(rows, 5))[0],
+                                   layer(x[0, :1].expand(rows, 5))[0])  # fmt: skip
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"width 5.*\(2, 4\)"):
         SparseMoE(5, 6, 4, 2)(torch.randn(2, 4))
@@ -305,6 +330,13 @@ def test_bad_input_is_refused():
         SparseMoE(5, 6, 4, 2, w_importance=-0.1)
     with pytest.raises(ValueError, match=r"w_load \(0\.1\) needs noise"):
         SparseMoE(5, 6, 4, 2, gate="topk", w_load=0.1)
+    for gate, k in (("strict", 2), ("softmax", None)):
+        with pytest.raises(ValueError, match=r"w_load \(0\.2\) needs noise"):
+            SparseMoE(5, 6, 4, k, gate=gate, w_load=0.2)
+    with pytest.raises(ValueError, match=r"noise_eps \(0\.01\) needs noise"):
+        SparseMoE(5, 6, 4, 2, gate="topk", noise_eps=0.01)
+    with pytest.raises(ValueError, match=r"two levels.*'strict'"):
+        HierarchicalMoE(5, 6, 2, 4, 2, gate="strict")
     with pytest.raises(ValueError, match="gate must be one of"):
         SparseMoE(5, 6, 4, 2, gate="hard")
     with pytest.raises(ValueError, match="all 4 experts"):

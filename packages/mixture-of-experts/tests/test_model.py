@@ -57,6 +57,20 @@ def test_every_model_of_the_paper_has_its_size(name):
     assert whole == EXACT[name][0] + 2 * config.vocab_size * config.width
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gate": "topk", "w_load": 0.0},
+        {"gate": "softmax", "k": 4, "w_load": 0.0},
+        {"gate": "strict", "w_load": 0.0},
+        {"depth": 3},
+        {"depth": 3, "num_experts": 8, "groups": 4},
+    ],
+)
+def test_weights_are_counted_right_with_every_option(changes):
+    assert count_parameters(tiny(**changes)) == dataclasses.replace(TINY, **changes).parameters
+
+
 def test_totals_are_those_of_table_7():
     for name, billions in {"moe-4": 0.8, "moe-32": 0.9, "moe-256": 1.1, "moe-1024-h": 1.9,
                            "moe-4096-h": 5.1, "moe-143m": 6.0}.items():  # fmt: skip
@@ -120,6 +134,21 @@ def test_routes_are_those_that_the_model_takes(changes):
     assert counts.tolist() == model(ids).stats.counts.tolist()
     with pytest.raises(ValueError, match="no gate"):
         tiny(num_experts=1).route(ids)
+    with pytest.raises(ValueError, match="no piece a fixed number"):
+        tiny(gate="strict", w_load=0.0).route(ids)
+
+
+def test_routes_and_generation_leave_out_noise_and_dropout_and_the_mode_as_it_was():
+    model, ids = tiny(dropout=0.5, num_experts=8), torch.tensor([[1, 5, 2, 9]])
+    want = model.eval().route(ids)
+    model.train()
+    model.lstms.eval()  # one part is frozen
+    for ours, theirs in zip(model.route(ids), want):
+        assert torch.equal(ours, theirs)
+    with pytest.raises(IndexError):
+        model.generate(torch.tensor([[99]]), 2)
+    model.generate(ids, 2)
+    assert (model.training, model.lstms.training, model.middle.gate.training) == (True, False, True)
 
 
 @pytest.mark.parametrize("name", ["moe-4", "moe-1-wide", "moe-1-deep", "4xlstm-512", "moe-256-h",
@@ -172,6 +201,29 @@ def test_factored_moments_are_exact_for_rank_one_squares():
         factored.step()
         adam.step()
     torch.testing.assert_close(weight.detach(), whole.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(4, 6), (5,)])
+def test_factored_moments_in_half_precision_are_those_in_single(kind, shape):
+    generator, found = torch.Generator().manual_seed(0), []
+    small = 1e-5 * torch.randn(600, *shape, generator=generator)  # squares vanish in float16
+    gradients = (small * torch.linspace(10, 1, 600).view(-1, *[1] * len(shape))).to(kind)
+    for dtype in (kind, torch.float32):
+        weight = torch.nn.Parameter(torch.zeros(shape, dtype=dtype))
+        optimizer = FactoredAdam([weight], 0.01, beta2=0.99)
+        for i, gradient in enumerate(gradients):
+            weight.grad = gradient.to(dtype)
+            optimizer.step()
+            if i == 300:  # goes on from what was kept
+                state = optimizer.state_dict()
+                optimizer = FactoredAdam([weight])
+                optimizer.load_state_dict(state)
+        found.append(optimizer.state[weight]["averages"])
+        assert weight.isfinite().all()
+    for ours, theirs in zip(*found):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("limit", [1, 24, 25, 48, 10**6])
@@ -237,6 +289,12 @@ def test_bad_input_is_refused():
         MoEConfig(num_experts=10, groups=4)
     with pytest.raises(ValueError, match=r"k \(4\)"):
         MoEConfig(num_experts=8, groups=4)
+    with pytest.raises(ValueError, match=r"gate must be one of.*'hard'"):
+        MoEConfig(gate="hard")
+    with pytest.raises(ValueError, match=r"two levels.*'topk'"):
+        MoEConfig(num_experts=8, groups=4, k=2, gate="topk")
+    with pytest.raises(ValueError, match="lstm_units must be at least 1, got 0"):
+        MoEConfig(lstm_units=0)
     with pytest.raises(ValueError, match="dropout"):
         MoEConfig(dropout=1.0)
     with pytest.raises(ValueError, match="batch, time"):

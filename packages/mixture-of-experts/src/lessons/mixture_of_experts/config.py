@@ -6,6 +6,8 @@ Counts leave out embedding and softmax, as the paper's do; both matrices of a ga
 import dataclasses
 from typing import Any
 
+MATRICES = {"noisy_topk": 2, "topk": 1, "softmax": 1, "strict": 1}  # of a gate
+
 
 @dataclasses.dataclass(frozen=True)
 class MoEConfig:
@@ -50,6 +52,12 @@ class MoEConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.num_experts < 0:
             raise ValueError(f"num_experts must not be negative, got {self.num_experts}")
+        if self.lstm_units is not None and self.lstm_units < 1:
+            raise ValueError(f"lstm_units must be at least 1, got {self.lstm_units}")
+        if self.gate not in MATRICES:
+            raise ValueError(f"gate must be one of {tuple(MATRICES)}, got {self.gate!r}")
+        if self.groups is not None and self.gate != "noisy_topk":
+            raise ValueError(f"two levels have noisy top-k gates, got gate {self.gate!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.groups is not None and (self.groups < 1 or self.num_experts % self.groups):
@@ -62,13 +70,18 @@ class MoEConfig:
                 raise ValueError(f"k ({self.k}) is more than there are to choose from ({among})")
 
     @property
+    def gate_weights(self) -> int:
+        """Weights of a column of a gate: W_g's, and W_noise's where there is noise."""
+        return MATRICES[self.gate] * self.width
+
+    @property
     def units(self) -> int:
         """Units of an LSTM."""
         return self.lstm_units or self.width
 
     @property
     def gate_columns(self) -> int:
-        """Columns of W_g, or of W_noise, in all gates."""
+        """Columns of W_g in all gates."""
         if self.num_experts < 2:
             return 0
         return self.num_experts + (self.groups or 0)
@@ -104,7 +117,7 @@ class MoEConfig:
         return (
             self.lstm_layers * self.lstm_weights
             + self.num_experts * self.expert_weights
-            + 2 * self.width * self.gate_columns
+            + (self.gate_weights + (self.gate == "strict")) * self.gate_columns  # thresholds
         )
 
     @property
@@ -113,7 +126,7 @@ class MoEConfig:
         return (
             self.lstm_layers * self.lstm_weights
             + self.active_experts * self.expert_weights
-            + 2 * self.width * self.active_columns
+            + self.gate_weights * self.active_columns
         )
 
     @property

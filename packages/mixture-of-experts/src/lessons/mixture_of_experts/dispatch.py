@@ -65,9 +65,9 @@ def padded(
     full = len(experts) * slots
     slot_A = torch.where(place_A < slots, expert_A * slots + place_A, full)  # the last is a bin
     x_SD = x_TD.new_zeros(full + 1, x_TD.shape[-1]).index_copy(0, slot_A, x_TD[token_A])
-    out_NCO = experts(x_SD[:-1].unflatten(0, (len(experts), slots)))
+    out_NCO = experts(x_SD[:-1].reshape(len(experts), slots, experts.width))
     out_SO = torch.cat([out_NCO.flatten(0, 1), out_NCO.new_zeros(1, out_NCO.shape[-1])])
-    return combine(out_SO[slot_A], token_A, weight_A, len(x_TD))
+    return combine(out_SO[slot_A], token_A, weight_A, x_TD.shape[0])
 
 
 def combine(out_AO: Tensor, token_A: Tensor, weight_A: Tensor, tokens: int) -> Tensor:
@@ -83,7 +83,7 @@ def position(expert_A: Tensor, num_experts: int) -> Tensor:
     counts_N = torch.zeros(num_experts, dtype=torch.long, device=expert_A.device)
     counts_N = counts_N.index_add(0, expert_A, torch.ones_like(expert_A))
     start_N = counts_N.cumsum(0) - counts_N
-    rank_A = torch.arange(len(expert_A), device=expert_A.device)
+    rank_A = torch.arange(expert_A.shape[0], device=expert_A.device)
     return torch.empty_like(expert_A).scatter(0, order_A, rank_A - start_N[expert_A[order_A]])
 
 
@@ -94,6 +94,17 @@ def networks(experts: Any) -> Sequence[Any]:
             lambda rows, weights=weights: experts.run(rows, weights) for weights in experts.of()
         ]
     return list(experts)
+
+
+def hidden_values(x: Tensor) -> bool:
+    """Return whether values cannot be looked at: under vmap, on meta, in torch.export."""
+    if x.is_meta or getattr(torch.compiler, "is_exporting", lambda: False)():
+        return True
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        if torch._C._functorch.is_batchedtensor(x):
+            return True
+        x = torch._C._functorch.get_unwrapped(x)
+    return False
 
 
 def best_way(experts: Any, entries: int, counts_N: Tensor | None = None) -> str:

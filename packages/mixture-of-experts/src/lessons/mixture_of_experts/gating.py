@@ -122,6 +122,8 @@ class SoftmaxGate(nn.Module):
         width: D. num_experts: N.
     """
 
+    smooth = False  # its load has no gradient
+
     def __init__(self, width: int, num_experts: int) -> None:
         super().__init__()
         self.width, self.num_experts, self.k = width, num_experts, num_experts
@@ -176,6 +178,11 @@ class NoisyTopKGate(nn.Module):
         if not noise and not self.weight.is_meta:
             nn.init.normal_(self.weight, 0, width**-0.5, generator=generator)
 
+    @property
+    def smooth(self) -> bool:
+        """Whether its load has a gradient: with noise."""
+        return self.noise_weight is not None
+
     def logits(
         self, x_TD: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -210,7 +217,7 @@ class NoisyTopKGate(nn.Module):
                 load_N = sum_by(ones_A, expert_TK.flatten(), self.num_experts)
             else:
                 load_N = load_probability(clean_TN, noisy_TN, std_TN, self.k).sum(0)
-        token = torch.arange(len(x_TD), device=x_TD.device).repeat_interleave(self.k)
+        token = torch.arange(x_TD.shape[0], device=x_TD.device).repeat_interleave(self.k)
         zero = clean_TN.new_zeros(())
         return Gating(
             token, expert_TK.flatten(), weight_TK.flatten(), importance_N, load_N, zero
@@ -239,6 +246,8 @@ class BatchwiseGate(nn.Module):
         width: D. num_experts: N. k: experts a token, on average.
         generator: randomness of first weights; zeros would let the order of tokens decide.
     """
+
+    smooth = False
 
     def __init__(
         self, width: int, num_experts: int, k: int, generator: torch.Generator | None = None

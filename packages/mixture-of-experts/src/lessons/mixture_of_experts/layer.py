@@ -3,8 +3,8 @@
 Shapes: T tokens, D width, O output, N experts, A entries (token, expert, weight), G groups.
 """
 
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
@@ -44,7 +44,7 @@ class Stats(NamedTuple):
     @property
     def most_loaded(self) -> Tensor:
         """Return max(load) / mean(load), Table 6's last column."""
-        return self.load.max() / self.load.mean()
+        return self.load.max() / self.load.mean().clamp_min(torch.finfo(self.load.dtype).tiny)
 
     @property
     def cv_importance(self) -> Tensor:
@@ -62,13 +62,16 @@ class MoELayer(nn.Module):
 
     Args:
         experts: `Experts`, or modules that take (rows, D) to (rows, O), alike for all.
-        gate: a module that takes (T, D) to a `Gating`.
+        gate: a module that takes (T, D) to a `Gating`; if its load has no gradient, its attribute
+            `smooth` is false.
         w_importance, w_load: of the two balancing losses (eqs. 7, 11).
-        dispatch: "loop", "grouped", "padded", or "auto" for the faster of the last two.
+        dispatch: "loop", "grouped", "padded", or "auto" for the faster of the last two. Where
+            values cannot be looked at (under vmap, on meta, in torch.export) "auto" gives each
+            expert a slot for every token: right, but as dear as all experts. A capacity is cheaper.
         output_activation: "sigmoid" as in the paper's language models, or None.
         capacity_factor: an expert takes at most ⌈factor · entries / N⌉ tokens, those that come
             first; the rest pass it by. Not of the paper; later systems have it (Lepikhin et al.
-            2020). It makes all shapes static, as compiling into one graph needs.
+            2020). With "padded" no shape depends on values, as compiling into one graph needs.
 
     Raises:
         ValueError: unknown options, negative weights, another number of experts than the gate's,
@@ -92,12 +95,14 @@ class MoELayer(nn.Module):
             raise ValueError(f"capacity_factor must be positive, got {capacity_factor}")
         if len(experts) != gate.num_experts:
             raise ValueError(f"{len(experts)} experts, but the gate knows {gate.num_experts}")
-        if isinstance(gate, NoisyTopKGate) and gate.noise_weight is None and w_load:
+        if w_load and not getattr(gate, "smooth", True):
             raise ValueError(f"w_load ({w_load}) needs noise: without it a load has no gradient")
         if dispatch == "padded" and not isinstance(experts, Experts):
             raise ValueError("dispatch 'padded' needs stacked Experts")
         self.experts = experts if isinstance(experts, nn.Module) else nn.ModuleList(experts)
         self.gate, self.dispatch, self.capacity_factor = gate, dispatch, capacity_factor
+        # The factor as a fraction: torch.export follows whole numbers.
+        self.share = Fraction(capacity_factor or 0).limit_denominator(10**6).as_integer_ratio()
         self.w_importance, self.w_load = w_importance, w_load
         self.output_activation = output_activation
 
@@ -133,16 +138,20 @@ class MoELayer(nn.Module):
     def mix(self, x_TD: Tensor, gating: Gating) -> tuple[Tensor, Stats]:
         """Send tokens to their experts and add up what comes back."""
         token_A, expert_A, weight_A = gating.token, gating.expert, gating.weight
-        n, entries = len(self.experts), len(token_A)
+        n, entries = len(self.experts), token_A.shape[0]
         counts_N = torch.zeros(n, dtype=torch.long, device=x_TD.device)
         counts_N = counts_N.index_add(0, expert_A, torch.ones_like(expert_A))
         dropped, slots = counts_N.new_zeros(()), None
         how = self.dispatch
         if how == "auto":
             limited = self.capacity_factor is not None
-            how = ways.best_way(self.experts, entries, None if limited else counts_N)
+            if isinstance(self.experts, Experts) and ways.hidden_values(x_TD):
+                how, slots = "padded", x_TD.shape[0]
+            else:
+                how = ways.best_way(self.experts, entries, None if limited else counts_N)
         if self.capacity_factor is not None:
-            slots = max(1, math.ceil(self.capacity_factor * entries / n))
+            top, below = self.share
+            slots = torch.sym_max(1, (top * entries + n * below - 1) // (n * below))
             dropped = (counts_N - slots).clamp_min(0).sum()
             counts_N = counts_N.clamp_max(slots)
             if how != "padded":
@@ -192,10 +201,12 @@ class SparseMoE(MoELayer):
         elif gate in ("noisy_topk", "topk"):
             noise = gate == "noisy_topk"
             chosen = NoisyTopKGate(width, num_experts, k, noise, noise_eps, generator)
-            options = options if noise else {"w_load": 0.0} | options
         else:
             known = ("noisy_topk", "topk", "softmax", "strict")
             raise ValueError(f"gate must be one of {known}, got {gate!r}")
+        if noise_eps and gate != "noisy_topk":
+            raise ValueError(f"noise_eps ({noise_eps}) needs noise; gate {gate!r} has none")
+        options = options if chosen.smooth else {"w_load": 0.0} | options
         super().__init__(experts, chosen, **options)
 
     def extra_repr(self) -> str:
@@ -211,15 +222,17 @@ class HierarchicalMoE(MoELayer):
         width: D. hidden: of each expert. groups: a. group_size: b; there are a·b experts.
         k: how many are chosen at each level: k² experts see a token, 4 in the paper.
         num_experts: if given, must be a·b.
-        options: those of `Experts` and `MoELayer`.
+        options: those of `Experts` and `MoELayer`. The gates are noisy top-k gates.
     """
 
     def __init__(
         self, width: int, hidden: int, groups: int, group_size: int, k: int = 2,
         out: int | None = None, *, num_experts: int | None = None, activation: str = "relu",
-        bias: bool = False, recompute: bool = False, noise_eps: float = 0.0,
+        depth: int = 1, bias: bool = False, recompute: bool = False, noise_eps: float = 0.0,
         generator: torch.Generator | None = None, **options: Any,
     ) -> None:  # fmt: skip
+        if "gate" in options:
+            raise ValueError(f"two levels have noisy top-k gates, got gate {options['gate']!r}")
         if num_experts not in (None, groups * group_size):
             raise ValueError(
                 f"num_experts ({num_experts}) must be groups · group_size ({groups} · {group_size})"
@@ -227,7 +240,7 @@ class HierarchicalMoE(MoELayer):
         if k > group_size:
             raise ValueError(f"k ({k}) is larger than a group ({group_size})")
         experts = Experts(
-            groups * group_size, width, hidden, out, activation, 1, bias, recompute, generator
+            groups * group_size, width, hidden, out, activation, depth, bias, recompute, generator
         )
         gate = HierarchicalGate(width, groups, group_size, k, noise_eps)
         super().__init__(experts, gate, **options)

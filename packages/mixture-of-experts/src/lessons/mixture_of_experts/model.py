@@ -3,6 +3,8 @@
 Shapes: B batch, T time steps, D width, V vocabulary.
 """
 
+import contextlib
+from collections.abc import Generator
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -86,12 +88,11 @@ class MoELanguageModel(nn.Module):
             "dispatch": c.dispatch, "recompute": c.recompute, "output_activation": "sigmoid",
             "generator": generator,
         }  # fmt: skip
+        shared["depth"] = c.depth
         if c.groups is not None:
             size = c.num_experts // c.groups
             return HierarchicalMoE(c.width, c.hidden, c.groups, size, c.k, **shared)
-        return SparseMoE(
-            c.width, c.hidden, c.num_experts, c.k, gate=c.gate, depth=c.depth, **shared
-        )
+        return SparseMoE(c.width, c.hidden, c.num_experts, c.k, gate=c.gate, **shared)
 
     @classmethod
     def from_preset(
@@ -165,14 +166,19 @@ class MoELanguageModel(nn.Module):
     def route(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Return each piece's experts (B, T, K) and their weights, the largest first.
 
+        They are those without noise and dropout, in whatever mode the model is.
+
         Raises:
-            ValueError: the model has no gate.
+            ValueError: the model has no gate, or one that gives pieces unequally many experts.
         """
         if self.config.num_experts < 2:
             raise ValueError("this model has no gate, hence nothing to choose")
-        x_BTD = self.dropout(self.embedding(ids_BT))
-        x_BTD = x_BTD + self.dropout(self.lstms[0](x_BTD)[0])
-        gating = self.middle.gate(x_BTD.flatten(0, 1))  # type: ignore
+        if self.config.gate == "strict":
+            raise ValueError("gate 'strict' gives no piece a fixed number of experts to list")
+        with evaluating(self):
+            x_BTD = self.embedding(ids_BT)
+            x_BTD = x_BTD + self.lstms[0](x_BTD)[0]
+            gating = self.middle.gate(x_BTD.flatten(0, 1))  # type: ignore
         k = self.config.active_experts
         # Two levels list their entries by group: sorted by token again.
         order = gating.token.argsort(stable=True)
@@ -199,20 +205,30 @@ class MoELanguageModel(nn.Module):
                 f"a beginning, length ≥ 0 and temperature ≥ 0 are needed, got "
                 f"{tuple(ids_BT.shape)}, {length}, {temperature}"
             )
-        was, state, piece = self.training, None, ids_BT
-        self.eval()
-        found = [ids_BT]
-        for _ in range(length):
-            hidden_BTD, state, _, _ = self.hidden(piece, state)
-            logits_BV = self.softmax(hidden_BTD[:, -1]).float()
-            if temperature == 0:
-                piece = logits_BV.argmax(-1, keepdim=True)
-            else:
-                chances = (logits_BV / temperature).softmax(-1)
-                piece = torch.multinomial(chances, 1, generator=generator)
-            found.append(piece)
-        self.train(was)
+        state, piece, found = None, ids_BT, [ids_BT]
+        with evaluating(self):
+            for _ in range(length):
+                hidden_BTD, state, _, _ = self.hidden(piece, state)
+                logits_BV = self.softmax(hidden_BTD[:, -1]).float()
+                if temperature == 0:
+                    piece = logits_BV.argmax(-1, keepdim=True)
+                else:
+                    chances = (logits_BV / temperature).softmax(-1)
+                    piece = torch.multinomial(chances, 1, generator=generator)
+                found.append(piece)
         return torch.cat(found, 1)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Generator[None]:
+    """Leave out noise and dropout for a while; afterwards each part is in the mode it had."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def count_parameters(model: nn.Module, embeddings: bool = False) -> int:

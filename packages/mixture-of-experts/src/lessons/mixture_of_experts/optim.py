@@ -28,6 +28,7 @@ class FactoredAdam(torch.optim.Optimizer):
     Of a matrix only the averages of squared gradients over rows and over columns are kept; their
     outer product, divided by the mean of either, stands for the whole. Of a stack of matrices,
     (N, rows, columns), each has its own. What has fewer than two dimensions is kept whole.
+    Averages are in float32 at least: in half precision they would stand still, or vanish.
 
     Args:
         params: weights, or groups of them.
@@ -43,6 +44,20 @@ class FactoredAdam(torch.optim.Optimizer):
                 f"lr ({lr}) and eps ({eps}) must not be negative, beta2 ({beta2}) in [0, 1)"
             )
         super().__init__(params, {"lr": lr, "beta2": beta2, "eps": eps})
+
+    def load_state_dict(self, state_dict) -> None:
+        """Go on from what `state_dict` returned."""
+        super().load_state_dict(state_dict)
+        # torch brings a state to the weights' own type, in which small averages would vanish.
+        names = [name for group in state_dict["param_groups"] for name in group["params"]]
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        for name, parameter in zip(names, parameters):
+            if name in state_dict["state"]:
+                exact = torch.promote_types(parameter.dtype, torch.float32)
+                self.state[parameter]["averages"] = [
+                    average.detach().to(parameter.device, exact, copy=True)
+                    for average in state_dict["state"][name]["averages"]
+                ]
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -67,10 +82,12 @@ class FactoredAdam(torch.optim.Optimizer):
         if not state:
             state["step"] = 0
             sizes = (shape[:-1], (*shape[:-2], shape[-1])) if factored else (shape,)
-            state["averages"] = [parameter.new_zeros(size) for size in sizes]
+            exact = torch.promote_types(parameter.dtype, torch.float32)
+            state["averages"] = [parameter.new_zeros(size, dtype=exact) for size in sizes]
         state["step"] += 1
         if not factored:
             (second,) = state["averages"]
+            gradient = gradient.to(second.dtype)
             second.mul_(group["beta2"]).addcmul_(gradient, gradient, value=1 - group["beta2"])
             self._move(parameter, gradient, second, state, group)
             return
@@ -87,6 +104,7 @@ class FactoredAdam(torch.optim.Optimizer):
     def _move_matrices(self, weight_NRC, gradient_NRC, row_NR, column_NC, state, group) -> None:
         if not weight_NRC.numel():
             return
+        gradient_NRC = gradient_NRC.to(row_NR.dtype)
         squared = gradient_NRC.square()
         row_NR.mul_(group["beta2"]).add_(squared.mean(-1), alpha=1 - group["beta2"])
         column_NC.mul_(group["beta2"]).add_(squared.mean(-2), alpha=1 - group["beta2"])
@@ -97,4 +115,4 @@ class FactoredAdam(torch.optim.Optimizer):
     @staticmethod
     def _move(weight, gradient, second, state, group) -> None:
         root = (second / (1 - group["beta2"] ** state["step"])).sqrt_().add_(group["eps"])
-        weight.addcdiv_(gradient, root, value=-group["lr"])
+        weight.add_(torch.div(gradient, root, out=root), alpha=-group["lr"])
