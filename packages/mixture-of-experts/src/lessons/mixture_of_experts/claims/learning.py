@@ -13,17 +13,13 @@ from ..lab.statistics import UNDECIDED, Interval, Judgement, interval, seeds_nee
 from ..model import MoELanguageModel, count_parameters
 from ..optim import inverse_sqrt
 from .language import World, real, world
-from .models import build, config
+from .models import SERIES, build, config
 from .speech import examine
 
 BATCH = 32  # rows a step
 RATE = 1.6e-2  # the middle of the first grid of rates
-PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # of the text: where a run is looked at
-BETWEEN = (
-    "The paper has 0.8 and 100 billion words, models of 8 million products a word and experts of a "
-    "million weights; here 5 million pieces of seven texts, 33 thousand products a piece and "
-    "experts of 2,600 to 4,100 weights"
-)
+PARTS = tuple(2.0**-i for i in range(6, -1, -1))  # of the text: where a run is looked at
+QUARTERS = (-3, -2, -1)  # of these, a quarter, a half and all
 
 
 def lengths(run: Run) -> list[int]:
@@ -176,6 +172,31 @@ def percent(found: Interval) -> str:
 def perplexity(runs: list[dict[str, Any]]) -> str:
     """Return the mean perplexity a piece, as text."""
     return interval([math.exp(x) for x in at(runs)]).text(2)
+
+
+def trend(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[list[float]]:
+    """Return log(their perplexity / ours), by seed, after a quarter, a half and all of the text."""
+    return [less(at(ours, part=i), at(theirs, part=i)) for i in QUARTERS]
+
+
+def told(ways: list[list[float]]) -> str:
+    """Return a `trend` in words."""
+    parts = ", ".join(interval(values).text(3) for values in ways)
+    return f" Logarithm of the ratio after a quarter, a half and all of the text: {parts}."
+
+
+def between(run: Run) -> str:
+    """Return what stands between this run and the paper's."""
+    text = world(run)
+    sizes = [config(kind, text.vocab_size, text.wide) for kind in SERIES]
+    weights = [c.expert_weights for c in sizes]
+    pieces = len(text.train) * (text.train.shape[1] - 1) / 1e6
+    return (
+        "The paper has 0.8 and 100 billion words, models of 8 million products a word and experts "
+        f"of a million weights; here {pieces:.2g} million pieces, "
+        f"{round(sizes[0].operations, -3):,} products a piece and experts of {min(weights):,} to "
+        f"{max(weights):,} weights"
+    )
 
 
 def seeds(judged: Judgement) -> str:

@@ -22,14 +22,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "moe-4": {"num_experts": 4},
     "moe-32": {"num_experts": 32},
     "moe-256-h": {"num_experts": 256, "groups": 16, "k": 2},
-    "moe-1024-h": {"num_experts": 1024, "groups": 32, "k": 2},
     "moe-1-wide": {"num_experts": 1, "hidden": K * HIDDEN},
     "moe-1-deep": {"num_experts": 1, "depth": 4},
     "4xlstm": {"lstm_layers": 4},
     "2xlstm-large": {"lstm_units": 256},
     # Not the paper's: capacity without a gate that learns.
     "hash": {"num_experts": 256},
-    "bigrams": {"num_experts": 1, "hidden": K * HIDDEN},
 }
 DENSE = ("moe-1-wide", "moe-1-deep", "4xlstm")
 SERIES = ("moe-4", "moe-32", "moe-256-h")
@@ -65,11 +63,7 @@ def build(kind: str, vocab_size: int, seed: int, wide: int = 1, **changes: Any) 
         gate = HashGate(seen, vocab_size, c.width, c.num_experts, generator)
         model.middle = MoELayer(experts, gate, 0.0, 0.0, output_activation="sigmoid")
         return model
-    model = MoELanguageModel(c, generator)
-    if kind == "bigrams":  # as many weights as 256 experts have
-        like = config("moe-256-h", vocab_size, wide)
-        model.embedding = Bigrams(model.embedding, like.parameters // c.width)  # type: ignore
-    return model
+    return MoELanguageModel(c, generator)
 
 
 class Seen(nn.Module):
@@ -87,7 +81,10 @@ class Seen(nn.Module):
 
 
 class HashGate(nn.Module):
-    """Four experts for each piece, drawn once and kept: nothing is learned (Roller et al. 2021)."""
+    """Four experts for each piece, drawn once and kept: nothing is learned (Roller et al. 2021).
+
+    https://arxiv.org/abs/2106.04426
+    """
 
     def __init__(self, seen: Seen, vocab_size: int, width: int, n: int, generator) -> None:
         super().__init__()
@@ -104,19 +101,3 @@ class HashGate(nn.Module):
         token = torch.arange(len(x_TD), device=x_TD.device).repeat_interleave(K)
         counts = sum_by(torch.ones_like(weight), expert, self.num_experts)
         return Gating(token, expert, weight, counts / K, counts, x_TD.new_zeros(()))
-
-
-class Bigrams(nn.Module):
-    """An embedding plus a table of pairs of pieces, by a hash: capacity for no product at all."""
-
-    def __init__(self, embedding: nn.Embedding, rows: int) -> None:
-        super().__init__()
-        self.embedding = embedding
-        self.pairs = nn.Embedding(rows, embedding.embedding_dim)
-        nn.init.zeros_(self.pairs.weight)
-
-    def forward(self, ids_BT: Tensor) -> Tensor:
-        """Return e(piece) + e(piece before, piece)."""
-        before = torch.cat([torch.zeros_like(ids_BT[:, :1]), ids_BT[:, :-1]], 1)
-        places = (before * 1_000_003 + ids_BT * 10_007) % self.pairs.num_embeddings
-        return self.embedding(ids_BT) + self.pairs(places)

@@ -6,7 +6,7 @@ from ..lab.run import Run
 from ..lab.statistics import interval, judge
 from .contest import SEEDS
 from .language import real, world
-from .learning import BETWEEN, runs_of, seeds, what
+from .learning import between, runs_of, seeds, what
 
 
 def draw(figure, numbers) -> None:
@@ -59,6 +59,6 @@ def specialized(run: Run) -> Finding:
         + (f" Like: {like}" if like else ""),
         numbers={**found, "score": score, "contexts": runs[0]["contexts"],
                  "vocabulary": world(run).vocab_size},
-        between=BETWEEN,
+        between=between(run),
         would_decide=seeds(judged),
     )  # fmt: skip
