@@ -190,6 +190,19 @@ def test_the_gradient_of_the_softmax_in_chunks_is_no_constant():
     torch.testing.assert_close(*found)
 
 
+def test_the_softmax_in_chunks_takes_weights_of_a_wider_type():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(17, 4, generator=generator).bfloat16().requires_grad_()
+    weight = torch.randn(23, 4, generator=generator).requires_grad_()
+    right = torch.randint(23, (17,), generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        chunked_cross_entropy(hidden, weight, None, right, 60).backward()
+        want = F.cross_entropy(F.linear(hidden.detach().float(), weight), right, reduction="sum")
+    theirs = torch.autograd.grad(want, weight)[0]
+    assert (hidden.grad.dtype, weight.grad.dtype) == (torch.bfloat16, torch.float32)
+    assert (weight.grad - theirs).norm() < 0.02 * theirs.norm()
+
+
 def _shard(rank, folder, results):
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     generator = torch.Generator().manual_seed(0)
