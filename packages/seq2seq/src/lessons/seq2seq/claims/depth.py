@@ -53,7 +53,7 @@ def deeper(run: Run) -> Finding:
         f"a half and the whole of the training {trend(run, 'nats', '4 layers', '1 layer')}. BLEU: "
         + ", ".join(f"{v:.1f} with {n}" for n, v in bleu.items()) + ".",
         numbers={"nats": values, "difference": found.ends(), "bleu": bleu},
-        between=BETWEEN + "; deep nets begin more slowly, and two passes end early.",
+        between=BETWEEN + "; deep nets begin more slowly, and three and a half passes end early.",
         would_decide=would_decide(found, 0.0),
     )  # fmt: skip
 
@@ -85,6 +85,6 @@ def a_tenth_each(run: Run) -> Finding:
         f"{first.nets.text(3)} over nets. Three layers after a quarter, a half and the whole of "
         f"the training: {trend(run, 'nats', '4 layers', '1 layer')}.",
         numbers={"nats": values, "a layer": three.ends(), "the second": first.ends()},
-        between=BETWEEN + "; deep nets begin more slowly, and two passes end early.",
+        between=BETWEEN + "; deep nets begin more slowly, and three and a half passes end early.",
         would_decide=would_decide(three, line),
     )

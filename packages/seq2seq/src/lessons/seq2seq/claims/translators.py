@@ -25,7 +25,7 @@ from .scoring import bleus, counts, words
 from .sentences import Score, log_ratio, nats, pack, unpack, worth
 
 Pair = tuple[list[int], list[int]]
-STEPS, BATCH, SORTED = 1100, 64, 20  # in all; pairs a step; batches that are sorted together
+STEPS, BATCH, SORTED = 2000, 64, 20  # in all; pairs a step; batches that are sorted together
 WARMUP, FALL = 100, 0.2  # steps; the last part of a training, in which the rate falls to nothing
 TESTED, DECODED = 2000, 400  # sentences of the test pages: read greedily; by beams and phrases
 WATCHED, WATCH = 200, 100  # dev sentences whose loss is looked at while a net learns, and how often
