@@ -44,8 +44,8 @@ FIGURE_3_RIGHT = {
     "baseline": (26.2, 36.9, 35.3, 34.7, 33.9, 33.8, 34.2, 32.2, 30.1),
 }
 BETWEEN = (
-    "a three-hundredth of the paper's sentences, a 500th of its weights, three and a half passes in "
-    "the place of 7.5, an hour of one core in the place of ten days of eight GPUs; manuals, not "
+    "a three-hundredth of the paper's sentences, a 500th of its weights, three and a half passes "
+    "in the place of 7.5, an hour of one core in the place of ten days of eight GPUs; manuals, not "
     "news"
 )
 TOLD = (
