@@ -77,6 +77,8 @@ class Abreast:
         self.more, self.product = np.empty_like(self.ds), np.empty_like(self.inside)
         self.grown, self.net = np.empty((c.cells, 3, s), kind), np.empty((units, s), kind)
         self.by_forget = self.forget.any()
+        losing = np.flatnonzero(self.shrink)
+        self.losing = slice(losing[0], losing[-1] + 1) if len(losing) else None
 
     def select(self, which: np.ndarray) -> None:
         """Go on with some of the nets only."""
@@ -149,13 +151,17 @@ class Abreast:
         delta = self.outputs * (1 - self.outputs) * (target - self.outputs)  # eq. 14
         back = (self.out[:, :n] * delta[:, None]).sum(0)
         delta *= rate
-        if self.shrink.any():
-            loss: Any = rate * self.shrink
-            for weight in (self.inside, self.out):
-                if self.about.any():
-                    weight -= loss * weight / (1 + (self.about * weight) ** 2) ** 2
-                else:
-                    weight *= 1 - loss
+        if self.losing is not None:
+            part = self.losing  # from the first net that loses something to the last
+            loss = (rate * self.shrink)[part]
+            for weight in (self.inside[..., part], self.out[..., part]):
+                lost = weight * self.about[part]
+                lost *= lost
+                lost += 1
+                lost *= lost
+                np.divide(weight, lost, lost)
+                lost *= loss
+                weight -= lost
         self.out += delta[:, None] * self.shown  # eq. 13
         y_out, h = self.y_out, self.h
         error = (h * back).reshape(by_block).sum(1) * y_out * (1 - y_out) * rate  # eq. 15
