@@ -243,7 +243,7 @@ def test_places_are_read_off_the_maps():
 def test_a_recurrent_translator_is_decoded_by_the_same_search(run):
     net = race.recurrent(30, 3, embedding=8, encoder=8, decoder=16, tied=True).eval()
     src = torch.tensor([[5, 6, 7, 2], [9, 2, 0, 0]])
-    one, four = (race.said(net, src, 9, beam) for beam in (1, 4))
+    one, four = (race.said(net, src, 9, beam, 0.6) for beam in (1, 4))
     for row, said in enumerate(one):  # each word is the likeliest after those before it
         ids = torch.tensor([[race.BOS, *said]])
         logits = net(src[row : row + 1, : 4 - 2 * row], ids)[0]

@@ -13,6 +13,7 @@ from .translators import (
     EXAMPLES,
     USUAL,
     by_length,
+    dev_bleu,
     forced,
     make,
     scores,
@@ -23,6 +24,7 @@ from .translators import (
 )  # fmt: skip
 from .tuning import MODELS, costs, lengthen, lengths, searched
 
+ALPHAS = (0.0, 0.6, 1.0, 1.5, 2.0)  # of the length penalty; the paper's dev set chose 0.6
 PLACES = {"the piece before": -1, "itself": 0, "the piece behind": 1}
 END = "the end mark"
 
@@ -66,15 +68,19 @@ def contender(
 ) -> list[dict[str, Any]]:
     """Train one translator; return its scores on the test pages after each length of training.
 
-    Translations are by beam search, as in §6.1; BLEU and brevity of greedy ones stand beside.
-    Of the longest training of a Transformer also what its encoder looks at.
+    Translations are by beam search; its α is chosen on the dev pages, as in §6.1. BLEU and brevity
+    of greedy ones stand beside. Of the longest training of a Transformer also what its encoder
+    looks at.
     """
     known, net = texts(run)["ids"], make(run, model, seed)
     found = []
     for end, each in trained(run, net, rate, ends, known["train"], seed, schedule=schedule):
-        quick = scores(run, each)
+        quick, tried = scores(run, each), {a: dev_bleu(run, each, BEAM, a) for a in ALPHAS}
+        alpha = max(tried, key=tried.__getitem__)
         found.append(
-            {"step": end, **scores(run, each, beam=BEAM), "dev": forced(run, each, known["dev"])[0],
+            {"step": end, **scores(run, each, beam=BEAM, alpha=alpha), "alpha": alpha,
+             "alphas": [[a, round(b, 2)] for a, b in tried.items()],
+             "dev": forced(run, each, known["dev"])[0],
              "greedy": {name: quick[name] for name in ("bleu", "brevity")}}
         )  # fmt: skip
         if end == max(ends) and isinstance(each, Transformer):

@@ -17,7 +17,7 @@ from ..training import LabelSmoothingLoss, pad
 from .baseline import RecurrentTranslator
 
 BOS, EOS = 1, 2
-BEAM, ALPHA = 4, 0.6  # §6.1
+BEAM = 4  # §6.1
 COLOR = {"Transformer": BLUE, "GRU": RED}
 
 
@@ -129,15 +129,17 @@ def translations(model: nn.Module, pairs: Sequence, device) -> list[list[int]]:
     return answers
 
 
-def said(model: Any, src: torch.Tensor, longest: int, beam: int = 1) -> list[list[int]]:
+def said(
+    model: Any, src: torch.Tensor, longest: int, beam: int = 1, alpha: float = 0.0
+) -> list[list[int]]:
     """Return what a model says of a batch of sources, without the end mark.
 
-    Greedily, or by a beam with the length penalty of §6.1.
+    Greedily, or by a beam with a length penalty (§6.1).
     """
     if beam == 1:
         rows = greedy(model, src, max_len=longest)
     else:
-        rows = beam_search(model, src, beam, ALPHA, max_len=longest).ids
+        rows = beam_search(model, src, beam, alpha, max_len=longest).ids
     return [row[: row.index(EOS)] if EOS in row else [i for i in row if i] for row in rows.tolist()]
 
 

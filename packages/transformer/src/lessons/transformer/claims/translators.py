@@ -162,15 +162,33 @@ def tune(run: Run, model: str, rate: float, end: int, seed: int, schedule: str =
 
 
 @torch.no_grad()
-def scores(run: Run, net: Any, size: int = 4000, beam: int = 1) -> dict[str, Any]:
-    """Return BLEU, all and by source length, loss and accuracy per piece, some translations."""
+def translated(
+    run: Run, net: Any, part: str = "test", size: int = 4000, beam: int = 1, alpha: float = 0.0
+) -> list[str]:
+    """Return a net's translations of the sentences of a part."""
     known = texts(run, size)
-    pairs, ids, pieces = known["texts"]["test"], known["ids"]["test"], known["pieces"]
+    ids, pieces = known["ids"][part], known["pieces"]
     answers: list[str] = [""] * len(ids)
     for chosen in by_length(ids):
         src = pad([ids[i][0] for i in chosen]).to(run.device)
-        for i, row in zip(chosen, said(net, src, int(1.5 * src.shape[1]) + 10, beam)):
+        for i, row in zip(chosen, said(net, src, int(1.5 * src.shape[1]) + 10, beam, alpha)):
             answers[i] = pieces.decode(row)
+    return answers
+
+
+def dev_bleu(run: Run, net: Any, beam: int, alpha: float) -> float:
+    """Return the BLEU of a net's translations of the dev pages."""
+    answers, pairs = translated(run, net, "dev", beam=beam, alpha=alpha), texts(run)["texts"]
+    return bleu([words(a) for a in answers], [words(b) for _, b in pairs["dev"]])
+
+
+def scores(
+    run: Run, net: Any, size: int = 4000, beam: int = 1, alpha: float = 0.0
+) -> dict[str, Any]:
+    """Return BLEU, all and by source length, loss and accuracy per piece, some translations."""
+    known = texts(run, size)
+    pairs, ids = known["texts"]["test"], known["ids"]["test"]
+    answers = translated(run, net, "test", size, beam, alpha)
     cut = [(words(a), words(b), len(en.split())) for a, (en, b) in zip(answers, pairs)]
 
     def of(low, high):
