@@ -78,7 +78,7 @@ def test_questions_are_answered_by_section_and_unknown_ones_left_out(family, tmp
 
 def test_capitals_count_as_one_word_if_asked(tmp_path, family):
     path = tmp_path / "questions.txt"
-    path.write_text(": family\nMan Woman King Queen\n")
+    path.write_text(": family\nMan Woman King Queen\n", encoding="utf-8-sig")  # a byte-order mark
     assert family.evaluate_word_analogies(path)[0] == 1
     assert not family.evaluate_word_analogies(path, case_insensitive=False)[1][0].correct
     # Of words that become one the first, hence the more frequent, stands for both.
@@ -113,6 +113,9 @@ def test_gensims_names(family):
         (lambda kv: kv.most_similar("king", topn=None), ValueError, "topn must be"),
         (lambda kv: kv.most_similar("king", topn=-1), ValueError, "topn must be"),
         (lambda kv: kv.most_similar("king", "king"), ValueError, "length of 0"),
+        (lambda kv: kv.most_similar("king", restrict_vocab=0), ValueError, "restrict_vocab"),
+        (lambda kv: kv.answer(torch.zeros(1, 4).long(), -1), ValueError, "restrict_vocab"),
+        (lambda kv: kv.evaluate_word_analogies("none", 0), ValueError, "restrict_vocab"),
         (lambda kv: ours.KeyedVectors(kv.words, kv.vectors * torch.nan).most_similar("king"),
          ValueError, "not all finite"),
         (lambda kv: ours.KeyedVectors(["a"], kv.vectors), ValueError, "row a word"),

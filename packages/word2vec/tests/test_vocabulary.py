@@ -113,6 +113,8 @@ def test_complexities_of_the_paper():
         (lambda: ours.Vocab.of(["a text"], min_count=1), TypeError, "letters would become"),
         (lambda: ours.Vocab.of([["a", "b"]]), ValueError, "min_count = 5.*'a' 1"),
         (lambda: ours.Vocab({}), ValueError, "0 words"),
+        (lambda: ours.Vocab.of([iter(["a"])], min_count=1), TypeError, "list_iterator: pass a"),
+        (lambda: ours.Vocab.of(torch.ones(2, 3), min_count=1), TypeError, "Tensor: pass a list"),
         (lambda: ours.Vocab({"a": 0}, 1), ValueError, "at least 1, got 0 for 'a'"),
         (lambda: vocab(1, min_count=0), ValueError, "min_count"),
         (lambda: vocab(1, max_size=0), ValueError, "max_size"),

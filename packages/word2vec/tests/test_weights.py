@@ -149,13 +149,48 @@ def test_damaged_files_raise_nothing_else(vectors, tmp_path, at, byte, cut):
             ours.load_word2vec_format(path)
 
 
+@pytest.mark.parametrize("first", ["nan 2.5", "-inf 1", "1 2"])
+def test_a_text_is_known_as_text_whatever_its_numbers(tmp_path, first):
+    # Taken for a binary file, "a nan 2.5" was a word and eight bytes of numbers.
+    path = tmp_path / "x"
+    path.write_bytes(f"2 2\na {first}\nb 1.5 3.5\n".encode())
+    found = ours.load_word2vec_format(path)
+    assert found.words == ["a", "b"]
+    assert found["b"].tolist() == [1.5, 3.5]
+    want = torch.tensor([float(x) for x in first.split()])
+    torch.testing.assert_close(found["a"], want, equal_nan=True)
+
+
+@pytest.mark.parametrize("number", ["1e60", "1_0"])
+def test_numbers_that_single_precision_has_not(tmp_path, number):
+    path = tmp_path / "odd"
+    path.write_bytes(f"2 2\nb 1.5 3.5\na {number} 2.5\n".encode())
+    with pytest.raises(ValueError, match=r"odd, line 3: expected a word and 2 numbers"):
+        ours.load_word2vec_format(path, binary=False)
+
+
+def test_shipped_vectors_are_written_so_that_they_can_be_read(tmp_path):
+    path = tmp_path / "v.safetensors"
+    odd = ours.KeyedVectors(["a\udcff", "b"], torch.ones(2, 3))  # as in the released vectors
+    ours.save_vectors(path, odd)
+    assert ours.load_vectors(path).words == odd.words
+    with pytest.raises(ValueError, match="no line end"):
+        ours.save_vectors(path, ours.KeyedVectors(["a\nb", "c"], torch.ones(2, 3)))
+    large = ours.KeyedVectors(["a"], torch.tensor([[7e4, 1.0]]))
+    with pytest.raises(ValueError, match="70000 is too large"):
+        ours.save_vectors(path, large)
+    ours.save_vectors(path, large, torch.float32)
+    assert torch.equal(ours.load_vectors(path).vectors, large.vectors)
+
+
 def test_words_that_could_not_be_read_back(tmp_path):
     for word in ("new york", "", "a\nb"):
         with pytest.raises(ValueError, match="white space"):
             ours.save_word2vec_format(tmp_path / "x", ours.KeyedVectors([word], torch.ones(1, 2)))
     (tmp_path / "x").write_bytes(b"1 1\na 1\n")
-    with pytest.raises(ValueError, match="limit"):
-        ours.load_word2vec_format(tmp_path / "x", limit=0)
+    for limit in (0, "1", 1.5):
+        with pytest.raises(ValueError, match="limit"):
+            ours.load_word2vec_format(tmp_path / "x", limit=limit)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ class Word2VecConfig:
         for name in ("vector_size", "window", "epochs", "negative", "min_count", "seed"):
             if not isinstance(getattr(self, name), numbers.Integral):
                 raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
+        for name in ("alpha", "min_alpha", "sample", "ns_exponent"):
+            if not isinstance(getattr(self, name), numbers.Real):
+                raise ValueError(f"{name} must be a number, got {getattr(self, name)!r}")
+        if not -(2**63) <= self.seed < 2**63 - 1:
+            raise ValueError(f"seed must have less than 64 bits, got {self.seed}")
+        if self.shrink_windows not in (True, False):
+            raise ValueError(f"shrink_windows must be True or False, got {self.shrink_windows!r}")
         if not math.isfinite(self.ns_exponent):
             raise ValueError(f"ns_exponent must be finite, got {self.ns_exponent}")
         for name in ("vector_size", "window", "epochs"):

@@ -52,8 +52,10 @@ def word_analogies(
         section, without questions of unknown words.
 
     Raises:
-        ValueError: a line that is neither a section nor a question.
+        ValueError: a line that is neither a section nor a question; or restrict_vocab below 1.
     """
+    if restrict_vocab is not None and restrict_vocab < 1:
+        raise ValueError(f"restrict_vocab must be at least 1, got {restrict_vocab}")
     words = vectors.words[:restrict_vocab]
     fold, known = folding(words, case_insensitive)
     rows = torch.tensor(sorted(known.values()))
@@ -139,7 +141,7 @@ def lines_of(path: str | Path) -> list[str]:
         ValueError: the file is no UTF-8 text; names it.
     """
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text: {error}") from error
 

@@ -125,7 +125,8 @@ class CBOW(Embeddings):
 
         Args:
             input_BC: words of the contexts.
-            mask_BC: which of them count; a context without any gives zeros.
+            mask_BC: which of them count; a context without any gives zeros. Without a mask and
+                without a word the mean is NaN, as torch's is.
         """
         vectors_BCD = self.input(input_BC)
         if mask_BC is None:

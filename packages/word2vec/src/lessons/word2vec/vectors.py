@@ -119,7 +119,7 @@ class KeyedVectors:
         if not sum_D.any():
             raise ValueError(f"the sum of {[*added, *taken]} has a length of 0: nothing is near it")
         aim_D = torch.nn.functional.normalize(sum_D, dim=0)
-        score_V = unit_VD[:restrict_vocab] @ aim_D
+        score_V = unit_VD[: at_least_one(restrict_vocab)] @ aim_D
         return self._best(score_V, rows if exclude else [], topn)
 
     def most_similar_cosmul(
@@ -178,7 +178,7 @@ class KeyedVectors:
 
         The nearest to b − a + c, without a, b and c.
         """
-        unit_VD = self.unit
+        unit_VD, restrict_vocab = self.unit, at_least_one(restrict_vocab)
         found = []
         for part_Q4 in questions_Q4.split(AT_ONCE):
             a, b, c = (part_Q4[:, k] for k in (0, 1, 2))
@@ -215,6 +215,13 @@ class KeyedVectors:
         score_V[inside] = -torch.inf
         best = score_V.topk(min(topn, len(score_V) - len(set(inside))))
         return [(self.words[i], s) for s, i in zip(best.values.tolist(), best.indices.tolist())]
+
+
+def at_least_one(restrict_vocab: int | None) -> int | None:
+    """Return how many words are known; a ValueError if that is none, or counted from the end."""
+    if restrict_vocab is not None and restrict_vocab < 1:
+        raise ValueError(f"restrict_vocab must be at least 1, got {restrict_vocab}")
+    return restrict_vocab
 
 
 def listed(words: str | Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ Shapes: V words, L longest path.
 import difflib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -201,13 +201,20 @@ def balanced(vocab_size: int) -> Tree:
 
 
 def checked(sentences: Iterable[Sequence[str]]) -> Iterable[Sequence[str]]:
-    """Yield sentences; a text in the place of words, or of sentences, is a TypeError."""
+    """Yield sentences; a TypeError where one is no sequence of words.
+
+    A text's letters would become words; an iterator can be read once, and is read twice; numbers in
+    a tensor are never equal to each other.
+    """
     if isinstance(sentences, str | bytes):
         raise TypeError("sentences must be sequences of words, got one text: split it first")
     for i, sentence in enumerate(sentences):
         if isinstance(sentence, str | bytes):
             what = f"sentence {i} is a text, {sentence[:30]!r}, whose letters would become words"
             raise TypeError(f"each sentence must be a sequence of words; {what}: split it first")
+        if isinstance(sentence, Iterator | Tensor):
+            what = f"sentence {i} is a {type(sentence).__name__}"
+            raise TypeError(f"each sentence must be a sequence of words; {what}: pass a list")
         yield sentence
 
 

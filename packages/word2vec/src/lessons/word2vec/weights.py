@@ -44,8 +44,8 @@ def load_word2vec_format(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1, got {limit}")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"limit must be a whole number of at least 1, got {limit!r}")
     with path.open("rb") as file:
         first = file.readline(LONGEST)
         try:
@@ -75,10 +75,10 @@ def load_word2vec_format(
 
 
 def looks_like_text(line: bytes, size: int) -> bool:
-    """Return whether a line is a word and D numbers."""
+    """Return whether a line is a word and D numbers, of which "nan" and "inf" are some."""
     parts = line.rstrip().rsplit(b" ", size)
     try:
-        return len(parts) == size + 1 and all(np.isfinite(float(part)) for part in parts[1:])
+        return len(parts) == size + 1 and len([float(part) for part in parts[1:]]) == size
     except ValueError:
         return False
 
@@ -107,9 +107,13 @@ def read_text(path: Path, file: Any, n: int, size: int, whole: bool) -> KeyedVec
         line = file.readline()
         parts = line.rstrip().rsplit(b" ", size)
         try:
-            if len(parts) != size + 1 or not parts[0]:
+            if len(parts) != size + 1 or not parts[0] or b"_" in b"".join(parts[1:]):
                 raise ValueError
-            vectors_VD[i] = [float(part) for part in parts[1:]]
+            numbers = [float(part) for part in parts[1:]]
+            with np.errstate(over="ignore"):
+                vectors_VD[i] = numbers
+            if np.isinf(vectors_VD[i]).any() and not np.isinf(numbers).any():
+                raise ValueError  # too large for single precision
         except ValueError:
             what = f"expected a word and {size} numbers, got {line[:40]!r}"
             raise ValueError(f"{path}, line {i + 2}: {what} (is it a binary file?)") from None
@@ -265,7 +269,7 @@ def load_vectors(path: str | os.PathLike = SHIPPED) -> KeyedVectors:
     if set(state) != {"vectors", "words"} or state["words"].dtype != torch.uint8:
         raise ValueError(f"{path} must hold 'vectors' and 'words', got {sorted(state)}")
     try:
-        words = bytes(state["words"].tolist()).decode("utf-8").split("\n")
+        words = bytes(state["words"].tolist()).decode("utf-8", "surrogateescape").split("\n")
         return KeyedVectors(words, state["vectors"].float())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -274,6 +278,17 @@ def load_vectors(path: str | os.PathLike = SHIPPED) -> KeyedVectors:
 def save_vectors(
     path: str | os.PathLike, vectors: KeyedVectors, dtype: torch.dtype = torch.float16
 ) -> None:
-    """Write vectors and their words as safetensors; words are kept as one text in UTF-8."""
-    text = torch.tensor(list("\n".join(vectors.words).encode("utf-8")), dtype=torch.uint8)
-    save(path, {"vectors": vectors.vectors.to(dtype), "words": text})
+    """Write vectors and their words as safetensors; words are kept as one text in UTF-8.
+
+    Raises:
+        ValueError: a word with a line end in it, or a number that is too large for ``dtype``.
+    """
+    for word in vectors.words:
+        if "\n" in word:
+            raise ValueError(f"a word must have no line end, got {word!r}")
+    bytes_ = "\n".join(vectors.words).encode("utf-8", "surrogateescape")
+    rows = vectors.vectors.to(dtype)
+    if (rows.isinf() & ~vectors.vectors.isinf()).any():
+        largest = float(vectors.vectors.abs().max())
+        raise ValueError(f"{largest:g} is too large for {dtype}: pass dtype=torch.float32")
+    save(path, {"vectors": rows, "words": torch.tensor(list(bytes_), dtype=torch.uint8)})
