@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import zlib
 
 import pytest
@@ -18,6 +19,8 @@ from lessons.word2vec.claims import (
     entities,
     judging,
     learn,
+    objectives,
+    paths,
     planted,
     world,
 )
@@ -139,6 +142,7 @@ def test_a_run_of_the_papers_size_reads_ones_own_text(tmp_path):
     assert found["words"] == here.words
     assert set(found["ten"]) == {"-"}  # no ten pairs
     assert len(found["open"]) == len(found["right"]) == len(here.questions)
+    assert here.capitals()[0] == ("greece", "athens", "norway", "oslo")
     assert learn.feedforward(run, 0.05, 8, 1, 0)["words"] == here.words
 
 
@@ -151,7 +155,7 @@ def test_histories_begin_with_borders():
 
 
 def small_world(rows, questions, names):
-    counts = {word: 99 - i for i, word in enumerate(rows)}
+    counts = {word: 999 - i for i, word in enumerate(rows)}
     vocab = ours.Vocab(counts, min_count=1)
     nothing = torch.zeros(0, dtype=torch.int32)
     vectors = ours.KeyedVectors(vocab.words, torch.tensor(list(rows.values())))
@@ -160,13 +164,18 @@ def small_world(rows, questions, names):
 
 def test_answers_with_no_word_left_out():
     rows = {"man": [1.0, 0, 0], "woman": [1.0, 1, 0], "king": [1.0, 0, 1], "queen": [1.0, 0.5, 1]}
-    asked = [("man", "woman", "king", "queen"), ("man", "king", "woman", "queen")]
-    here, vectors = small_world(rows, asked, ["family"] * 2)
-    assert here.right(vectors) == here.open(vectors) == "11"
+    # The list asks for countries; turned it is man : woman :: king : queen, of which 2013b speaks.
+    asked = [("woman", "man", "queen", "king"), ("king", "man", "queen", "woman")]
+    names = ["capital-common-countries"] * 2
+    here, vectors = small_world(rows, asked, names)
+    assert next(iter(here.capitals().values())) == ("man", "woman", "king", "queen")
+    assert here.open(vectors, leave_out=True) == here.open(vectors) == "11"
     rows["woman"] = [1.0, 0.001, 0]  # a step too short to leave the king
-    here, vectors = small_world(rows, asked, ["family"] * 2)
-    assert here.right(vectors) == "11"
+    here, vectors = small_world(rows, asked, names)
+    assert here.open(vectors, leave_out=True) == "11"
     assert here.open(vectors) == "cb"
+    here, vectors = small_world(rows, asked, [names[0], "family"])
+    assert here.open(vectors) == "c-"
 
 
 def test_ten_examples_leave_out_what_one_leaves_out():
@@ -192,13 +201,140 @@ def test_thirds_of_answers_by_their_counts():
     assert here.third(2) == [True] * 3 + [False] * 6  # w0 is the most frequent
 
 
-def test_a_floor_in_a_ratio_decides_nothing(tmp_path):
-    run = Run(tmp_path, scale="test")
-    many, none = [40.0, 41.0, 42.0], [0.0, 0.0, 0.0]
+def asked_of(n, kinds=("one",)):
+    """Return a world in which each kind's n pairs are all asked with each other."""
+    pairs = [(f"{kind}-a{i}", f"{kind}-b{i}", kind) for kind in kinds for i in range(n)]
+    asked = [(p, q) for p in pairs for q in pairs if p != q and p[2] == q[2]]
+    rows = {word: [1.0, i] for i, word in enumerate(w for a, b, _ in pairs for w in (a, b))}
+    names = [f"{p[2]}-list" for p, _ in asked]
+    return small_world(rows, [(*p[:2], *q[:2]) for p, q in asked], names)[0]
+
+
+def answered(here, share, seed):
+    """Return answers that are right where the asked pair's own share says so."""
+    g = torch.Generator().manual_seed(seed)
+    draws = torch.rand(len(here.questions), generator=g).tolist()
+    return "".join("1" if x < share[q[3]] else "0" for x, q in zip(draws, here.questions))
+
+
+def test_a_floor_in_a_ratio_decides_nothing(tmp_path, monkeypatch):
+    run, here = Run(tmp_path, scale="test"), asked_of(30)
+    monkeypatch.setattr(judging, "build", lambda run: here)
+    many, few = (
+        [answered(here, dict.fromkeys(here.vocab.words, share), s) for s in range(3)]
+        for share in (0.4, 0.1)
+    )
+    none = ["0" * len(here.questions)] * 3
     found = judging.times(run, many, none, "total", 320, above=1.5)
     assert found.verdict == "undecided"
     assert "answers none" in judging.decide(found)
-    assert judging.times(run, many, [10.0, 11.0, 10.0], "total", 320, above=1.5).verdict == "holds"
+    assert judging.times(run, many, few, "total", 320, above=1.5).verdict == "holds"
+
+
+def test_intervals_are_over_runs_and_words(tmp_path, monkeypatch):
+    # By the definition: each word left out in turn, with what it goes with; within each relation.
+    run, here = Run(tmp_path, scale="test"), asked_of(6, ("one", "two"))
+    monkeypatch.setattr(judging, "build", lambda run: here)
+    g = torch.Generator().manual_seed(0)
+    share = {word: float(torch.rand((), generator=g)) for word in here.vocab.words}
+    ours, theirs = ([answered(here, share, s) for s in seeds] for seeds in (range(3), range(3, 6)))
+    among = [i % 4 != 1 for i in range(len(here.questions))]
+    found = judging.spread(run, among, lambda a, b: a - b, ours, theirs)
+
+    def difference(a, b, without=None):
+        there = [x and without not in q for x, q in zip(among, here.questions)]
+        return learn.percent(a, there) - learn.percent(b, there)
+
+    seeds = [difference(a, b) for a, b in zip(ours, theirs)]
+    assert abs(found.mean - sum(seeds) / 3) < 1e-9
+    assert abs(found.runs - float(torch.tensor(seeds, dtype=torch.float64).var()) / 3) < 1e-9
+    words = 0.0
+    for kind in ("one", "two"):
+        left = torch.tensor([
+            sum(difference(a, b, f"{kind}-b{i}") for a, b in zip(ours, theirs)) / 3
+            for i in range(6)
+        ], dtype=torch.float64)  # fmt: skip
+        words += float(5 / 6 * (left - left.mean()).square().sum())
+    assert abs(found.words - words) < 1e-6
+    assert found.asked == 12
+    assert (found.high - found.low) / 2 > 1.96 * words**0.5
+
+
+def test_the_same_answers_to_few_words_decide_less_than_to_many(tmp_path, monkeypatch):
+    # Five seeds that agree: over seeds alone any difference would decide.
+    run = Run(tmp_path, scale="test")
+    verdicts = {}
+    for n in (6, 60):
+        here = asked_of(n)
+        monkeypatch.setattr(judging, "build", lambda run, here=here: here)
+        known = {q[3]: float(int(q[3].rpartition("b")[2]) % 3 > 0) for q in here.questions}
+        other = {q[3]: float(int(q[3].rpartition("b")[2]) % 6 == 1) for q in here.questions}
+        judged = judging.lead(
+            run, [answered(here, known, 0)] * 5, [answered(here, other, 0)] * 5, "total", 320
+        )
+        assert judged.interval.mean > 10
+        assert judged.interval.runs < 1e-12
+        verdicts[n] = judged.verdict, judging.decide(judged)
+    assert verdicts[6][0] == "undecided"
+    assert "times as many words in the questions" in verdicts[6][1]
+    assert verdicts[60] == ("holds", "")
+
+
+def test_what_would_decide_an_interval_over_runs_and_words():
+    near = judging.Spread(1.0, -0.1, 2.1, 5, runs=0.2, words=0.01, freedom=10**6)
+    assert judging.needed_of(near, [0.0]) == "About 6 seeds a model."
+    # Without words 1.96² · .2 · 5 = 3.8 would do, with them (1.96⁻² − .01)⁻¹ = 4.
+    few = judging.Spread(1.0, -0.1, 2.1, 5, runs=0.01, words=0.3, freedom=10**6)
+    assert "About 2 times as many words" in judging.needed_of(few, [0.0])
+    assert "on the line" in judging.needed_of(few, [1.0])
+
+
+def test_a_quarter_and_a_half_of_the_text_are_of_the_same_mixture(tmp_path):
+    here = world.build(Run(tmp_path, scale="test"))
+    sizes = [len(set(here.part(every)[1].tolist())) for every in (4, 2, 1)]
+    assert sizes == [100, 200, 400]
+    quarter, half = (set(here.part(every)[1].tolist()) for every in (4, 2))
+    assert quarter < half
+    assert {number // 5 % 2 for number in half} == {0}
+
+
+def test_models_are_compared_with_the_same_kind_of_output(tmp_path):
+    # "In our models, we use hierarchical softmax" (2013a, §2.1): else objectives would be compared.
+    run = Run(tmp_path, scale="test")
+    run.judge(architectures.more_accurate)
+    run.judge(architectures.much_better)
+    assert {key.partition("(")[0] for key in run.trials} == {"learn", "feedforward"}
+    assert all("loss='hs'" in key for key in run.trials if key.startswith("learn"))
+
+
+def test_clocked_runs_have_updates_of_equal_length(tmp_path):
+    run = Run(tmp_path, scale="test")
+    found = [objectives.seconds(run, loss, s) for loss in ("neg", "hs") for s in (False, True)]
+    assert all(len(spent) == 2 and min(spent) > 0 for spent, _ in found)
+    assert all("lr" not in key for key in run.trials if key.startswith("clocked"))
+
+
+def test_a_claim_that_is_not_seen_is_measured_at_three_sizes(tmp_path):
+    run = Run(tmp_path, scale="test")
+    judged = Judgement("not seen at this scale", interval([1.0, 2.0]), "above", 5.0)
+    found = judging.smaller(run, judged, {"tree": ("skip-gram", {"loss": "hs"})}, "total")
+    words = [n for n, _ in found["tree"]]
+    assert words == sorted(words)
+    assert words[2] == world.build(run).words
+    assert found["tree"][2][1] == learn.scores(run, "skip-gram", "total", 1, loss="hs")[0]
+    assert sum("every=4" in key for key in run.trials) == 1
+    held = Judgement("holds", interval([6.0, 7.0]), "above", 5.0)
+    assert judging.smaller(run, held, {"tree": ("skip-gram", {})}, "total") == {}
+
+
+def test_paths_are_carried_on_to_a_million_words():
+    found = [{"path": p, "balanced": b} for p, b in ((9.0, 14.0), (9.5, 15.0), (9.7, 16.0))]
+    least, most = paths.carried_on(found)
+    bits = math.log2(1_000_000)
+    assert math.isclose(most, bits / 9.7)
+    assert math.isclose(least, bits / (9.7 + 0.2 * (bits - 16)))
+    same = [{"path": 9.0, "balanced": 14.0}] * 3
+    assert paths.carried_on(same) == (bits / 9, bits / 9)
 
 
 def test_what_would_decide_is_reckoned_from_the_line_that_is_crossed():

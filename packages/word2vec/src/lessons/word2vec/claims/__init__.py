@@ -25,7 +25,7 @@ CLAIMS = [
     planted.phrases, addition.addition, addition.apart,
     noise.neg_unigram, noise.neg_uniform, noise.nce_unigram, noise.nce_uniform,
     amounts.more_dimensions, amounts.any_other_word, amounts.examples,
-    paths.paths,
+    paths.paths, amounts.twice_the_text,
     structure.made_up_world, counting.matrix, shipped.vectors,
     paths.three_words,
 ]  # fmt: skip

@@ -35,9 +35,12 @@ def sizes(run: Run) -> dict[str, Any]:
 
 def learn(
     run: Run, model: str, loss: str, lr: float, sample: float, power: float,
-    dim: int, epochs: int, seed: int,
+    dim: int, epochs: int, seed: int, every: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train vectors; return what they answer, CPU seconds, words, pairs, and steps scaled down."""
+    """Train vectors; return what they answer, CPU seconds, words, pairs, and steps scaled down.
+
+    ``every`` 2 reads half of the text, 4 a quarter; the vocabulary and the questions are the same.
+    """
     world = build(run)
     trained = Word2Vec(
         vector_size=dim, sg=int(model == "skip-gram"), loss=loss, alpha=lr, sample=sample,
@@ -45,7 +48,7 @@ def learn(
     ).build_vocab(world.vocab, run.device)  # fmt: skip
     began = time.process_time()
     try:
-        trained.train(text=(world.ids, world.numbers), track=run.track)
+        trained.train(text=world.part(every), track=run.track)
     except RuntimeError as error:
         return diverged(world, str(error))
     found = {
@@ -56,14 +59,16 @@ def learn(
         "damped": trained.damped,
         "at_once": trained.at_once,
     }
-    if model == "skip-gram" and (loss, sample) == ("neg", 0.0):
-        found |= {"open": world.open(trained.wv), "ten": world.ten(trained.wv, seed)}
+    if model == "skip-gram" and (loss, sample, power) == ("neg", 0.0, 0.75):
+        found |= {"open": world.open(trained.wv), "closed": world.open(trained.wv, leave_out=True)}
+        found["ten"] = world.ten(trained.wv, seed)
     return found
 
 
 def diverged(world: World, why: str) -> dict[str, Any]:
     """Return what a run that did not stay finite counts for while rates are chosen: nothing."""
-    return {"right": "0" * len(world.questions), "diverged": why}
+    nothing = "0" * len(world.questions)
+    return dict.fromkeys(("right", "open", "closed", "ten"), nothing) | {"diverged": why}
 
 
 def histories(ids: torch.Tensor, numbers: torch.Tensor, at_B: torch.Tensor, border: int):
@@ -73,7 +78,9 @@ def histories(ids: torch.Tensor, numbers: torch.Tensor, at_B: torch.Tensor, bord
     return torch.where(inside_BN, ids[back_BN.clamp(min=0)], border)
 
 
-def feedforward(run: Run, lr: float, dim: int, epochs: int, seed: int) -> dict[str, Any]:
+def feedforward(
+    run: Run, lr: float, dim: int, epochs: int, seed: int, every: int = 1
+) -> dict[str, Any]:
     """Train the model with a hidden layer on the same text; return the same.
 
     Every word is predicted. Where a history begins before the paragraph, a word of its own stands,
@@ -84,8 +91,9 @@ def feedforward(run: Run, lr: float, dim: int, epochs: int, seed: int) -> dict[s
     config = NNLMConfig(border + 1, dim, HISTORY, dim)
     net = NNLM(config, torch.Generator(device).manual_seed(seed), device=device)
     tree = huffman([*world.vocab.counts.tolist(), 0]).to(device)
-    n, done = len(world.ids), 0
-    ids, numbers = world.ids.long().to(device), world.numbers.to(device)
+    text = world.part(every)
+    n, done = len(text[0]), 0
+    ids, numbers = text[0].long().to(device), text[1].to(device)
     generator = torch.Generator().manual_seed(seed)
     began, losses = time.process_time(), []
     for epoch in range(epochs):
@@ -118,7 +126,7 @@ def trained(run: Run, model: str, seed: int, **changes) -> dict[str, Any]:
     if model != "nnlm":
         how = {"loss": "neg", "sample": 0.0, "power": 0.75} | how
     if judged:
-        how["lr"] = tuned(run, model, **{k: v for k, v in changes.items() if k != "epochs"})[0]
+        how["lr"] = tuned(run, model, **changes)[0]
     if model == "nnlm":
         found = run.trial(feedforward, seed=seed, **how)
     else:
@@ -212,13 +220,16 @@ def parts(world: World) -> dict[str, list[bool]]:
     return {name: [a and b for a, b in zip(judged, kind)] for name, kind in kinds.items()}
 
 
-def scores(
-    run: Run, model: str, part: str, n: int | None = None, key: str = "right", **changes
-) -> list[float]:
+def answers(run: Run, model: str, n: int | None = None, key: str = "right", **changes) -> list[str]:
+    """Return which questions a model answers, for each seed."""
+    seeds = run.seeds(min(n or 99, sizes(run)["seeds"]))
+    return [trained(run, model, seed, **changes)[key] for seed in seeds]
+
+
+def scores(run: Run, model: str, part: str, n: int | None = None, **changes) -> list[float]:
     """Return the accuracy (%) of a model on a kind of questions, over seeds."""
     among = parts(build(run))[part]
-    seeds = run.seeds(min(n or 99, sizes(run)["seeds"]))
-    return [percent(trained(run, model, seed, **changes)[key], among) for seed in seeds]
+    return [percent(right, among) for right in answers(run, model, n, **changes)]
 
 
 def text_words(run: Run) -> str:

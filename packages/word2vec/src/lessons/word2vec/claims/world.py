@@ -43,6 +43,11 @@ class World:
         """Return the number of words of the text."""
         return len(self.ids)
 
+    def part(self, every: int) -> tuple[Tensor, Tensor]:
+        """Return the text, or one paragraph of so many, of the same mixture."""
+        keep = self.numbers // 5 % every == 0  # a fifth of all: every fifth number is there
+        return self.ids[keep], self.numbers[keep]
+
     def places(self, vectors: KeyedVectors) -> Tensor:
         """Return the questions as rows of vectors."""
         return torch.tensor([[vectors.index[w] for w in q] for q in self.questions])
@@ -53,15 +58,32 @@ class World:
         hits = vectors.answer(ids_Q4) == ids_Q4[:, 3]
         return "".join("1" if hit else "0" for hit in hits.tolist())
 
-    def open(self, vectors: KeyedVectors) -> str:
-        """Return the same with no word left out; "b" and "c" if the answer is that given word."""
-        unit_VD, letters = vectors.unit, ""
-        for part_Q4 in self.places(vectors).split(1024):
-            a, b, c = (unit_VD[part_Q4[:, k]] for k in range(3))
-            best_Q = ((b - a + c) @ unit_VD.T).argmax(1).tolist()
-            for best, (_, second, third, right) in zip(best_Q, part_Q4.tolist()):
-                letters += {second: "b", third: "c", right: "1"}.get(best, "0")
-        return letters
+    def capitals(self) -> dict[int, tuple[str, ...]]:
+        """Return by their places the questions about capitals of well-known countries, turned.
+
+        The list gives capitals and asks for countries; 2013b gives countries and asks for a
+        capital: Spain is to Madrid as France to what?
+        """
+        found = {}
+        for i, (name, q) in enumerate(zip(self.relations, self.questions)):
+            if name in ("capital-common-countries", "sem country capital"):
+                found[i] = q if q[0].startswith("country") else (q[1], q[0], q[3], q[2])
+        return found
+
+    def open(self, vectors: KeyedVectors, leave_out: bool = False) -> str:
+        """Return which of `capitals` vectors answer, "1", with no word left out of the search.
+
+        "b" and "c" if the answer is that given word, "0" if another; "-" for all other questions.
+        """
+        asked, unit_VD = self.capitals(), vectors.unit
+        letters = ["-"] * len(self.questions)
+        for i, question in asked.items():
+            a, b, c, right = (vectors.index[word] for word in question)
+            score_V = unit_VD @ (unit_VD[b] - unit_VD[a] + unit_VD[c])
+            if leave_out:
+                score_V[[a, b, c]] = -torch.inf
+            letters[i] = {b: "b", c: "c", right: "1"}.get(int(score_V.argmax()), "0")
+        return "".join(letters)
 
     def ten(self, vectors: KeyedVectors, seed: int) -> str:
         """Return what vectors answer from the mean offset of ten pairs instead of one.
