@@ -147,7 +147,8 @@ class Adam(torch.optim.Optimizer):
         }  # fmt: skip
         max_exp_avg_sqs, dtype = (more[0] if more else []), exp_avgs[0].dtype
         # Arithmetic in the state's dtype; where that is wider it is rounded once, at the end.
-        work = params if params[0].dtype is dtype else [param.to(dtype) for param in params]
+        narrow = params[0].dtype is not dtype
+        work = [param.to(dtype) for param in params] if narrow else params
         fused, foreach = group["fused"], group["foreach"]
         if fused is None:
             plain = group["bias_correction"] and group["eps_mode"] == "paper"
@@ -161,14 +162,15 @@ class Adam(torch.optim.Optimizer):
         else:
             for param in work if decay else ():
                 param.mul_(1 - hyper["lr"] * decay)
-            hyper |= {"bias_correction": group["bias_correction"], "eps_mode": group["eps_mode"]}
+            hyper["bias_correction"] = group["bias_correction"]
+            hyper["eps_mode"] = group["eps_mode"]
             if compiling:
                 adam_compiled_(*tensors, steps, **hyper)
             else:
                 many = foreach or (foreach is None and device.type == "cuda")
                 counts = [step.item() for step in steps]
                 (adam_foreach_ if many else adam_)(*tensors, counts, **hyper)
-        if work is not params:
+        if narrow:
             for param, result in zip(params, work):
                 param.copy_(result)
 
