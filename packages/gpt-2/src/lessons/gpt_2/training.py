@@ -1,0 +1,250 @@
+"""Training on a file of tokens, by one process that may be killed and goes on where it was.
+
+The paper gives the batch (512 sequences of 1,024 tokens, §2.3) and that the learning rate of each
+model was tuned by hand (§3). The rest is GPT's (Radford et al. 2018, §4.1): Adam, a rate that rises
+linearly for 2,000 steps to 2.5e-4 and falls to 0 as a cosine, weight decay 0.01 on all matrices.
+"""
+
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .model import GPT2
+
+
+def write_tokens(
+    path: str | os.PathLike, documents: Iterable[Sequence[int]], vocab_size: int, end: int | None
+) -> int:
+    """Write the ids of documents to a file, which is there whole or not at all; return how many.
+
+    Args:
+        path: of 2 bytes a token where ``vocab_size`` is at most 65,536, else 4.
+        documents: their ids.
+        vocab_size: what the ids must be below.
+        end: id after each document, that of ``<|endoftext|>``; None: none.
+
+    Raises:
+        ValueError: an id that is not in the vocabulary.
+    """
+    path, count = Path(path), 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            for n, document in enumerate(documents):
+                ids = np.asarray([*document, *([] if end is None else [end])], dtype=np.int64)
+                if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
+                    worst = ids.min() if ids.min() < 0 else ids.max()
+                    raise ValueError(
+                        f"document {n} has the id {worst}, allowed are 0 to {vocab_size - 1}"
+                    )
+                file.write(ids.astype(_kind(vocab_size)).tobytes())
+                count += len(ids)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _kind(vocab_size: int) -> str:
+    return "<u2" if vocab_size <= 1 << 16 else "<u4"
+
+
+class TokenFile:
+    """The tokens of a file of `write_tokens`, read where they are needed.
+
+    Args:
+        path: the file.
+        vocab_size: that it was written with.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: its size is not one of whole tokens, or there is none.
+    """
+
+    def __init__(self, path: str | os.PathLike, vocab_size: int) -> None:
+        kind = np.dtype(_kind(vocab_size))
+        size = Path(path).stat().st_size
+        if not size or size % kind.itemsize:
+            raise ValueError(f"{path} has {size} bytes, expected {kind.itemsize} for each token")
+        self.ids = np.memmap(path, kind, "r")
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return len(self.ids)
+
+    def batch(self, size: int, length: int, generator: torch.Generator) -> Tensor:
+        """Return windows (size, length) that begin anywhere.
+
+        Raises:
+            ValueError: the file is shorter than a window.
+        """
+        if len(self) < length:
+            raise ValueError(f"the file has {len(self)} tokens, fewer than length={length}")
+        starts = torch.randint(len(self) - length + 1, (size,), generator=generator).tolist()
+        windows = [self.ids[start : start + length].astype(np.int64) for start in starts]
+        return torch.from_numpy(np.stack(windows))
+
+
+def param_groups(model: nn.Module, weight_decay: float = 0.01) -> list[dict[str, Any]]:
+    """Return an optimizer's groups: matrices decay, gains and biases do not."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(
+    step: int, steps: int, peak: float = 2.5e-4, warmup: int = 2000, last: float = 0.0
+) -> float:
+    """Return the rate of a step, counted from 0: it rises linearly, then falls as half a cosine.
+
+    Raises:
+        ValueError: a step outside 0 to steps - 1, or a warm-up that is not shorter than the whole.
+    """
+    if not 0 <= step < steps:
+        raise ValueError(f"step must be 0 to {steps - 1}, got {step}")
+    if not 0 <= warmup < steps:
+        raise ValueError(f"warmup must be 0 to {steps - 1}, got {warmup}")
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    share = (step - warmup) / (steps - warmup)
+    return last + (peak - last) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What a step did."""
+
+    step: int  # counted from 0
+    loss: float  # mean over the step's tokens, in nats, before it
+    learning_rate: float
+    gradient_norm: float  # before it was clipped
+
+
+def train(
+    model: GPT2,
+    data: TokenFile,
+    steps: int,
+    *,
+    batch: int = 512,
+    length: int | None = None,
+    accumulate: int = 1,
+    peak: float = 2.5e-4,
+    warmup: int = 2000,
+    weight_decay: float = 0.01,
+    clip: float | None = None,
+    dtype: torch.dtype | None = None,
+    chunk: int | None = None,
+    seed: int = 0,
+    checkpoint: str | os.PathLike | None = None,
+    every: int = 1000,
+) -> Iterator[Progress]:
+    """Train a model, in place; yield what each step did.
+
+    What a step draws, windows and dropout, depends on ``seed`` and its number alone: a run that was
+    killed and goes on from its checkpoint ends with the same weights.
+
+    Args:
+        model: on the device where it is trained.
+        data: tokens.
+        steps: in all, those before a checkpoint included.
+        batch: sequences a step.
+        length: tokens of a sequence; default: ``n_positions``.
+        accumulate: parts that a batch is read in, one after the other, to save memory.
+        peak: of `learning_rate`.
+        warmup: of `learning_rate`.
+        weight_decay: of `param_groups`.
+        clip: largest norm of the gradient; None: any, as the papers name none.
+        dtype: of autocast, such as torch.bfloat16; None: the model's own.
+        chunk: logits held at a time.
+        seed: of what is drawn.
+        checkpoint: a file; what is there is gone on from.
+        every: steps between checkpoints; the last step writes one, too.
+
+    Raises:
+        ValueError: parts that do not share out the batch, a number below 1, or a checkpoint of
+            another seed.
+    """
+    for name, number in (("steps", steps), ("batch", batch), ("accumulate", accumulate),
+                         ("every", every)):  # fmt: skip
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    if batch % accumulate:
+        raise ValueError(f"batch ({batch}) must be divisible by accumulate ({accumulate})")
+    learning_rate(0, steps, peak, warmup)
+    length = model.config.n_positions if length is None else length
+    device = model.wte.weight.device
+    optimizer = torch.optim.AdamW(param_groups(model, weight_decay), lr=peak, eps=1e-8)
+    first = _resume(checkpoint, model, optimizer, seed)
+    return _train(
+        model, data, optimizer, range(first, steps), (batch, length, accumulate), (peak, warmup),
+        clip, (device, dtype, chunk), seed, checkpoint, every,
+    )  # fmt: skip
+
+
+def _train(
+    model, data, optimizer, steps, sizes, rates, clip, how, seed, checkpoint, every
+) -> Iterator[Progress]:
+    batch, length, accumulate = sizes
+    device, dtype, chunk = how
+    model.train()
+    for step in steps:
+        generator = torch.Generator().manual_seed((seed << 32) + step)
+        windows = data.batch(batch, length, generator).to(device)
+        rate = learning_rate(step, steps.stop, *rates)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed((seed << 32) + step)
+            for part in windows.chunk(accumulate):
+                mixed = torch.autocast(device.type, dtype) if dtype else contextlib.nullcontext()
+                with mixed:
+                    loss = model(part, labels_BT=part, chunk=chunk) / accumulate
+                loss.backward()
+                total += loss.item()
+        limit = math.inf if clip is None else clip
+        norm = nn.utils.clip_grad_norm_(model.parameters(), limit).item()
+        optimizer.step()
+        if checkpoint is not None and ((step + 1) % every == 0 or step + 1 == steps.stop):
+            _keep(checkpoint, model, optimizer, step + 1, seed)
+        yield Progress(step, total, rate, norm)
+
+
+def _keep(path, model, optimizer, step: int, seed: int) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step,
+             "seed": seed}  # fmt: skip
+    try:
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _resume(path, model, optimizer, seed: int) -> int:
+    """Fill model and optimizer from a checkpoint; return the number of steps that it has behind."""
+    if path is None or not Path(path).exists():
+        return 0
+    state = torch.load(path, map_location=model.wte.weight.device, weights_only=True)
+    if not isinstance(state, dict) or {"model", "optimizer", "step", "seed"} - set(state):
+        raise ValueError(f"{path} is no checkpoint of train")
+    if state["seed"] != seed:
+        raise ValueError(f"{path} is of seed {state['seed']}, not {seed}")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
