@@ -160,6 +160,28 @@ def test_files_read_back(bpe, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["merges.txt", "vocab.json"]
 
 
+def test_files_of_ranks_read_back(bpe, tmp_path):
+    path = tmp_path / "a.tiktoken"
+    bpe.save_ranks(path)
+    assert path.read_bytes().startswith(b"IQ== 0\nIg== 1\n"), '"!" is 0'
+    again = ByteLevelBPE.load_ranks(path, bpe.special)
+    assert (again.tokens, again.merges, again.special) == (bpe.tokens, bpe.merges, bpe.special)
+    good = path.read_bytes()
+    for more, match in (
+        (b"IQ== 900\n", "line 300: the token b'!' is there twice"),
+        (b"?? 900\n", "line 300: expected a token in base64"),
+        (b"aaaa\n", "line 300: expected a token in base64"),
+        (b"cXpx 900\n", "b'qzq' is not made of two"),
+        (b"IXE= 7\n", "an id twice"),
+    ):
+        path.write_bytes(good + more)
+        with pytest.raises(ValueError, match=match):
+            ByteLevelBPE.load_ranks(path)
+    path.write_bytes(b"IQ== 0\n")
+    with pytest.raises(ValueError, match="no id for the byte"):
+        ByteLevelBPE.load_ranks(path)
+
+
 def test_bad_files(bpe, tmp_path):
     vocab, merges = tmp_path / "vocab.json", tmp_path / "merges.txt"
     bpe.save(vocab, merges)

@@ -320,7 +320,7 @@ def test_ids_equal_tokenizers(byte_level, tmp_path):
 
 
 @pytest.mark.skipif(not FILES.is_dir(), reason=f"no vocabulary of GPT-2 in {FILES}")
-def test_the_released_vocabulary():
+def test_the_released_vocabulary(tmp_path):
     import hashlib
 
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -344,6 +344,8 @@ def test_the_released_vocabulary():
     for text, wanted in known.items():
         assert ours.encode(text) == wanted
         assert ours.decode(wanted) == text
+    ours.save_ranks(tmp_path / "gpt2.tiktoken")
+    assert ByteLevelBPE.load_ranks(tmp_path / "gpt2.tiktoken").merges == ours.merges
     theirs = Tokenizer(models.BPE.from_file(str(FILES / "encoder.json"), str(FILES / "vocab.bpe")))
     theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     theirs.decoder = decoders.ByteLevel()

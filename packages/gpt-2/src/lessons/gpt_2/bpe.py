@@ -4,6 +4,8 @@ A text is cut into pieces that stay within one category of characters (`pretoken
 UTF-8 bytes are joined pair by pair, always the pair that was learned first, until none is left.
 """
 
+import base64
+import binascii
 import functools
 import heapq
 import itertools
@@ -363,12 +365,76 @@ class ByteLevelBPE:
             )
         return cls(tokens, pairs, own)
 
+    @classmethod
+    def load_ranks(
+        cls, path: str | os.PathLike, special: Mapping[str, int] | None = None
+    ) -> "ByteLevelBPE":
+        """Read a file as tiktoken has it: on each line a token's bytes in base64, and its id.
+
+        Such a file has no merges: ids are in the order of learning, so that a token is made of the
+        two that its bytes become by all merges before it.
+
+        Args:
+            path: the file.
+            special: texts and their ids, which the file does not have.
+
+        Raises:
+            OSError: the file cannot be opened.
+            ValueError: it is something else; says where.
+        """
+        ids: dict[bytes, int] = {}
+        for n, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                text, rank = line.split()
+                token, i = base64.b64decode(text, validate=True), int(rank)
+            except (ValueError, binascii.Error) as error:
+                raise ValueError(
+                    f"{path}, line {n}: expected a token in base64, and its id"
+                ) from error
+            if token in ids:
+                raise ValueError(f"{path}, line {n}: the token {token!r} is there twice")
+            ids[token] = i
+        merges = []
+        for token, i in sorted(ids.items(), key=lambda item: item[1]):
+            if len(token) > 1:
+                parts = _before(token, ids, i)
+                if len(parts) != 2:
+                    raise ValueError(
+                        f"{path}: {token!r} is not made of two tokens with smaller ids"
+                    )
+                merges.append((parts[0], parts[1]))
+        tokens = {i: token for token, i in ids.items()}
+        if len(tokens) < len(ids):
+            raise ValueError(f"{path} has an id twice")
+        return cls(tokens, merges, special)
+
+    def save_ranks(self, path: str | os.PathLike) -> None:
+        """Write the file that ``load_ranks`` reads; it is there whole or not at all."""
+        lines = (
+            f"{base64.b64encode(token).decode()} {i}\n" for i, token in sorted(self.tokens.items())
+        )
+        _write(Path(path), "".join(lines))
+
     def save(self, encoder: str | os.PathLike, merges: str | os.PathLike) -> None:
         """Write the files that ``load`` reads; each is there whole or not at all."""
         table = {_to_characters(token): i for i, token in self.tokens.items()} | self.special
         lines = [f"{_to_characters(a)} {_to_characters(b)}\n" for a, b in self.merges]
         _write(Path(encoder), json.dumps(table, ensure_ascii=False))
         _write(Path(merges), "#version: 0.2\n" + "".join(lines))
+
+
+def _before(token: bytes, ids: Mapping[bytes, int], limit: int) -> list[bytes]:
+    """Return what a token's bytes become by the merges whose ids are below a limit."""
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while len(parts) > 1:
+        found = [ids.get(a + b, limit) for a, b in itertools.pairwise(parts)]
+        at = min(range(len(found)), key=found.__getitem__)
+        if found[at] >= limit:
+            break
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts
 
 
 def _utf8(text: str, errors: str = "strict") -> bytes:
