@@ -279,6 +279,11 @@ def test_autocast_keeps_scores_in_single_precision():
     torch.testing.assert_close(rough, net.score(SRC, TGT), rtol=0.05, atol=0.05)
 
 
+def test_no_rows_are_not_padded():
+    with pytest.raises(ValueError, match="at least one phrase, got none"):
+        pad([])
+
+
 def test_batches_are_of_similar_length_and_take_each_pair_once():
     pairs = [([4] * n, [5] * (1 + n % 7)) for n in range(1, 101)]
     found = list(batches_of_one_length(pairs, 8, 4, seeded()))

@@ -1,5 +1,7 @@
 """The use of the scores: phrase tables, eq. 9 and its tuning, BLEU, the neural language model."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,47 @@ def test_words_of_a_table_end_at_spaces_and_lines_at_line_feeds(tmp_path):
     assert PhraseTable.read(tmp_path / "t", ["p"]).pairs == pairs
     (tmp_path / "t").write_text("")
     assert PhraseTable.read(tmp_path / "t", ["p"]).pairs == []
+
+
+@pytest.mark.parametrize("name", ["phrase-table", "phrase-table.gz"])
+def test_a_table_of_moses_keeps_what_stands_behind_its_numbers(tmp_path, name):
+    lines = [
+        "the end ||| la fin ||| 0.5 0.25 ||| 0-0 1-1 ||| 2 4 1 ||| |||",
+        "end ||| fin ||| 1.0 0.5",
+    ]
+    path = tmp_path / name
+    opened = gzip.open if name.endswith("gz") else open
+    with opened(path, "wt") as file:
+        file.write("\n".join(lines) + "\n")
+    source, target = shortlists()
+    table = PhraseTable.read(path)
+    assert table.rest == [" 0-0 1-1 ||| 2 4 1 ||| |||", ""]
+    table.write(path)
+    with opened(path, "rt") as file:
+        assert file.read().splitlines() == lines
+    new = table.rescored(model(), source, target, log=False)
+    new.write(path)
+    assert PhraseTable.read(path, ["0", "1", "rnn"]) == new
+    with opened(path, "rt") as file:
+        first, second = file.read().splitlines()
+    score = repr(new.scores["rnn"][0])
+    assert first == f"the end ||| la fin ||| 0.5 0.25 {score} ||| 0-0 1-1 ||| 2 4 1 ||| |||"
+    assert second.count("|||") == 2
+    with pytest.raises(ValueError, match="rest has 1 texts for 4 pairs"):
+        PhraseTable(PAIRS, {}, ["x"])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Shortlist(["the end"], 9), lambda: shortlists()[0].ids("the end"),
+        lambda: shortlists()[0].unknown("the end"),
+        lambda: PhraseTable([(("the", "end"), "la fin")]),
+    ],
+)  # fmt: skip
+def test_a_text_is_no_phrase(call):
+    with pytest.raises(TypeError, match=r"a tuple of words, got the text '(the end|la fin)'"):
+        call()
 
 
 def test_moses_gets_probabilities():

@@ -5,10 +5,12 @@ The table is Moses': a source phrase, a target phrase, and their scores, a line 
 
 import collections
 import dataclasses
+import gzip
 import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,13 +29,14 @@ class Shortlist:
         size: K, with padding, unknown and end.
 
     Raises:
+        TypeError: a phrase, here or later, that is a text: its letters would be taken as words.
         ValueError: a size without room for a word.
     """
 
     def __init__(self, texts: Iterable[Sequence[str]], size: int) -> None:
         if size < 4:
             raise ValueError(f"size must be at least 4, got {size}")
-        found = collections.Counter(word for text in texts for word in text)
+        found = collections.Counter(word for text in texts for word in _as_words(text))
         order = sorted(found, key=lambda word: (-found[word], word))[: size - 3]
         self.words = ["<pad>", "[UNK]", "</s>", *order]
         self.index = {word: i for i, word in enumerate(self.words) if i > END}
@@ -44,7 +47,7 @@ class Shortlist:
 
     def ids(self, phrase: Sequence[str]) -> list[int]:
         """Return a phrase's ids, with the end mark."""
-        return [*(self.index.get(word, UNKNOWN) for word in phrase), END]
+        return [*(self.index.get(word, UNKNOWN) for word in _as_words(phrase)), END]
 
     def phrase(self, ids: Sequence[int]) -> Phrase:
         """Return the words of ids, up to the end mark."""
@@ -53,21 +56,34 @@ class Shortlist:
 
     def unknown(self, phrase: Sequence[str]) -> int:
         """Return how many words are not on the list: the paper's word penalty (§4.2)."""
-        return sum(word not in self.index for word in phrase)
+        return sum(word not in self.index for word in _as_words(phrase))
 
 
 @dataclasses.dataclass
 class PhraseTable:
     """Pairs of phrases with their scores: probabilities as Moses keeps them, or logarithms.
 
+    Attributes:
+        pairs: source and target, each a tuple of words.
+        scores: by name, a number for each pair.
+        rest: what stands behind the numbers of a line, such as Moses' word links and counts: kept
+            and written as it is; empty if there is none.
+
     Raises:
-        ValueError: a score without a number for each pair.
+        TypeError: a phrase that is a text: its letters would be taken as words.
+        ValueError: a score, or the rest, without an entry for each pair.
     """
 
     pairs: list[tuple[Phrase, Phrase]]
     scores: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    rest: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for pair in self.pairs:
+            for phrase in pair:
+                _as_words(phrase)
+        if self.rest and len(self.rest) != len(self.pairs):
+            raise ValueError(f"rest has {len(self.rest)} texts for {len(self.pairs)} pairs")
         for name, values in self.scores.items():
             if len(values) != len(self.pairs):
                 raise ValueError(
@@ -76,10 +92,10 @@ class PhraseTable:
 
     @classmethod
     def read(cls, path: str | os.PathLike, names: Sequence[str] | None = None) -> "PhraseTable":
-        """Read Moses' form, ``source ||| target ||| numbers``; what follows is passed over.
+        """Read Moses' form, ``source ||| target ||| numbers``; what follows is kept as `rest`.
 
         Args:
-            path: the file, in UTF-8.
+            path: the file, in UTF-8; compressed if its name ends in .gz.
             names: of the scores; None: "0", "1" and so on.
 
         Raises:
@@ -88,11 +104,12 @@ class PhraseTable:
         """
         pairs: list[tuple[Phrase, Phrase]] = []
         rows: list[list[float]] = []
+        rest: list[str] = []
         # Moses' marks are the line feed and the space alone: a word may hold other ones (U+00A0).
-        with Path(path).open(encoding="utf-8", newline="\n") as file:
+        with _opened(Path(path), "rt") as file:
             lines = file.read().removesuffix("\n").split("\n")
         for number, line in enumerate(lines if lines != [""] else [], 1):
-            parts = line.split("|||")
+            parts = line.split("|||", 3)
             try:
                 values = [float(value) for value in parts[2].split()]
             except (IndexError, ValueError):
@@ -107,22 +124,24 @@ class PhraseTable:
                 )
             pairs.append((_words(parts[0]), _words(parts[1])))
             rows.append(values)
+            rest.append(parts[3] if len(parts) > 3 else "")
         names = [str(i) for i in range(len(rows[0]) if rows else 0)] if names is None else names
         if rows and len(names) != len(rows[0]):
             raise ValueError(f"{path} has {len(rows[0])} scores a line, got {len(names)} names")
         columns = [list(column) for column in zip(*rows)] if rows else [[] for _ in names]
-        return cls(pairs, dict(zip(names, columns)))
+        return cls(pairs, dict(zip(names, columns)), rest if any(rest) else [])
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write Moses' form, atomically."""
+        """Write Moses' form, atomically; compressed if the name ends in .gz."""
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")
+        behind = [f" |||{text}" if text else "" for text in self.rest or [""] * len(self.pairs)]
         lines = (
-            f"{' '.join(source)} ||| {' '.join(target)} ||| {' '.join(map(repr, values))}\n"
-            for (source, target), *values in zip(self.pairs, *self.scores.values())
+            f"{' '.join(source)} ||| {' '.join(target)} ||| {' '.join(map(repr, values))}{more}\n"
+            for (source, target), more, *values in zip(self.pairs, behind, *self.scores.values())
         )
         try:
-            with temporary.open("w", encoding="utf-8") as file:
+            with _opened(temporary, "wt") as file:
                 file.writelines(lines)
             os.replace(temporary, path)
         finally:  # a full disk leaves nothing behind
@@ -156,7 +175,7 @@ class PhraseTable:
         ids = [(source.ids(e), target.ids(f)) for e, f in self.pairs]
         scores = score_pairs(model, ids, batch)
         new = scores if log else [math.exp(score) for score in scores]
-        return PhraseTable(self.pairs, {**self.scores, name: new})
+        return PhraseTable(self.pairs, {**self.scores, name: new}, self.rest)
 
     def _check(self, model: RNNEncoderDecoder, source: Shortlist, target: Shortlist, name) -> None:
         if name in self.scores:
@@ -183,6 +202,18 @@ class PhraseTable:
         for (e, f), value in zip(self.pairs, self.scores[name]):
             found[e].append((-value, len(found[e]), f))
         return {e: [f for *_, f in sorted(rows)[:count]] for e, rows in found.items()}
+
+
+def _opened(path: Path, mode: str) -> Any:
+    if path.suffix == ".gz":
+        return gzip.open(path, mode, encoding="utf-8", newline="\n")
+    return path.open(mode, encoding="utf-8", newline="\n")
+
+
+def _as_words(phrase: Sequence[str]) -> Sequence[str]:
+    if isinstance(phrase, str):
+        raise TypeError(f"a phrase must be a tuple of words, got the text {phrase!r}")
+    return phrase
 
 
 def _words(text: str) -> Phrase:

@@ -97,7 +97,13 @@ def batches_of_one_length(
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Tensor, Tensor]:
-    """Return ids (B, S), padded on the right, and the rows' lengths (B,)."""
+    """Return ids (B, S), padded on the right, and the rows' lengths (B,).
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not len(rows):
+        raise ValueError("rows must hold at least one phrase, got none")
     length_B = torch.tensor([len(row) for row in rows])
     ids_BS = torch.full((len(rows), int(length_B.max())), pad_id)
     for i, row in enumerate(rows):
