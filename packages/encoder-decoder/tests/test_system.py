@@ -1,6 +1,7 @@
 """The translation system that the claims build: alignment, extraction, language model, search."""
 
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ from lessons.encoder_decoder.claims import (
     ask,
     choices,
     contest,
+    gates,
     made_up,
     nets,
     probing,
+    rescoring,
     search,
     shipped,
     system,
+    telling,
 )
 from lessons.encoder_decoder.claims.ngrams import Trigrams
 from lessons.encoder_decoder.lab.run import Run
@@ -146,7 +150,92 @@ def test_a_verdict_of_two_intervals_is_one_that_both_share():
     }
     for (a, x), (b, y) in itertools.product(judged.items(), repeat=2):
         want = x.verdict if a == b else "undecided"
-        assert contest.agreed([x, y]).verdict == want, (a, b)
+        assert telling.agreed([x, y]).verdict == want, (a, b)
+
+
+def test_of_gates_nothing_is_said_unless_the_gated_nets_have_learned():
+    far = judge(Interval(-0.3, -0.4, -0.2, 5), below=0.0, paper_regime=False)
+    assert far.verdict == "holds"
+    assert gates.if_learned(far, Interval(0.2, 0.1, 0.3, 5)) == far
+    for low, high in ((-0.1, 0.3), (-0.3, -0.1)):
+        nothing = gates.if_learned(far, Interval((low + high) / 2, low, high, 5))
+        assert (nothing.verdict, nothing.interval.low, nothing.line) == ("undecided", low, 0.0)
+
+
+def test_of_a_training_as_printed_the_best_state_is_asked(tmp_path, monkeypatch):
+    run, losses = Run(tmp_path, scale="test"), iter([3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 9.0])
+    states = []
+
+    def nats(net, pairs):
+        states.append({name: value.clone() for name, value in net.state_dict().items()})
+        return next(losses)
+
+    monkeypatch.setattr(contest, "nats", nats)
+    found = contest.printed(run, "tanh", 0, True)
+    assert [row[2] for row in found["curve"]] == [3.0, 1.0, 2.0, 4.0, 5.0, 6.0]
+    same = [all(torch.equal(s[n], states[-1][n]) for n in s) for s in states[:-1]]
+    assert same == [False, True, False, False, False, False]
+
+
+def test_what_the_nets_with_gates_learn_is_told_at_three_lengths():
+    course = {"gru": (3.0, 2.0), "tanh": (3.5, 3.25), "blind": (4.0, 4.0)}
+    rows = {
+        kind: [{"curve": [[s, 0.0, early if s < 8 else late, 0.0] for s in range(1, 13)]}]
+        for kind, (early, late) in course.items()
+    }
+    want = "3: 1.000 and 0.500; 6: 1.000 and 0.500; 12: 2.000 and 0.750."
+    assert gates.by_steps(rows).endswith(want)
+
+
+def test_how_far_a_net_ranks_as_the_counts_do():
+    e, x, y, z = ("a",), ("x",), ("y",), ("z",)
+    counts = {(e, x): 5, (e, y): 3, (e, z): 1}
+    s = system_of([], {e: {x: 0.5, y: 0.3, z: 0.1}}, counts)
+    for scores, want in (((-1.0, -2.0, -9.0), 1.0), ((-9.0, -2.0, -1.0), -1.0)):
+        found = choices.ranked(s, dict(zip(counts, scores)))
+        assert found == {"correlation": pytest.approx(want), "sources": 1}
+    two = system_of([], {e: {x: 0.5, y: 0.5}}, counts)
+    assert choices.ranked(two, {(e, x): -1.0, (e, y): -2.0})["sources"] == 0
+
+
+def test_pairs_are_drawn_once_or_by_their_counts():
+    counts = {"a": 6, "b": 1, "c": 1}
+    once = contest.draw(counts, 2, random.Random(0), often=False)
+    assert len(once) == len(set(once)) == 2
+    assert sorted(contest.draw(counts, 9, random.Random(0), often=False)) == ["a", "b", "c"]
+    often = contest.draw(counts, 4000, random.Random(0), often=True)
+    assert len(often) == 4000
+    assert often.count("a") / 4000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_noisy_table_is_rescored_by_counts_net_and_both():
+    right = {k: f"r{k}" for k in range(4)}
+    counts = {(k, f"{kind}{k}"): n for k in range(4) for kind, n in (("r", 1), ("w", 9))}
+    scores = {(k, f): -1.0 if f[0] == "r" else -5.0 for k, f in counts}
+    found = rescoring.on_top(right, counts, scores, {0})
+    want = {"counts": 0.0, "net": 1.0, "both": 1.0, "right": 0.5, "ranks": -1.0}
+    assert found == pytest.approx(want)
+
+
+def test_the_printed_training_takes_the_mean_over_pairs_and_tells_where_it_cut(tmp_path):
+    run = Run(tmp_path, scale="test")
+    config = EncoderDecoderConfig(8, 8, 4, 6, 3, None)
+    pairs = [([3, 2], [4, 5, 6, 2]), ([4, 2], [5, 2])]
+    told = []
+    for rate, reduction in ((None, "pairs"), (0.001, "words")):
+        net, alone = (nets.make("gru", config, 0, printed=True) for _ in range(2))
+        batch = nets.pad([e for e, _ in pairs]) + nets.pad([f for _, f in pairs])[:1]
+        loss = alone.loss(*batch, reduction=reduction)
+        loss.backward()
+        norm = float(torch.stack([p.grad.norm() for p in alone.parameters()]).norm())
+        watch = lambda net, *row: told.append(row)  # noqa: E731
+        nets.train(run, net, pairs, rate, 1, 0, watch=watch)
+        shorter = max(norm, 1.0)
+        for ours, plain in zip(net.parameters(), alone.parameters()):
+            torch.testing.assert_close(ours.grad, plain.grad / shorter)
+        words = float(alone.loss(*batch, reduction="words").detach())
+        assert told[-1] == (1, pytest.approx(words), float(norm > 1))
+    assert told[0][2] == 1.0  # four words in a row say more than one
 
 
 def test_the_paper_scale_has_the_papers_sizes_and_its_own_training(tmp_path):

@@ -34,6 +34,7 @@ def examine(
     return {
         "choices": chosen(s, scores),
         "scores": correlated(s, scores),
+        "ranks": ranked(s, scores),
         "samples": sampled(run, net, s, seed),
         "units": time_scales(run, net, s),
         "meaning": meaning(run, net, fresh, s),
@@ -97,6 +98,23 @@ def chosen(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str, Any
         "different": sum(a != b for a, b in best.values()),
         "longer by": float(np.mean(shorter)) if shorter else 0.0, "examples": examples,
     }  # fmt: skip
+
+
+def ranked(s: System, scores: dict[tuple[Words, Words], float]) -> dict[str, float]:
+    """Return how much a net ranks a source's targets as their counts do.
+
+    The mean over source phrases of the test, of three options or more of which not all were counted
+    equally often, of Spearman's correlation of score and count.
+    """
+    from scipy.stats import spearmanr
+
+    found = []
+    for e, span in s.options.items():
+        counts = [s.counts.get((e, f), 0) for f in span.targets]
+        own = [scores[e, f] for f in span.targets]
+        if len(counts) > 2 and len(set(counts)) > 1 and len(set(own)) > 1:
+            found.append(float(spearmanr(own, counts).statistic))
+    return {"correlation": float(np.mean(found)) if found else 0.0, "sources": len(found)}
 
 
 def confident(s: System) -> list[tuple[int, float, float]]:

@@ -6,8 +6,9 @@ from ..lab.claim import Finding, claim
 from ..lab.figures import AMBER, BLUE, MUTED, TEAL
 from ..lab.run import Run
 from ..lab.statistics import every, interval, judge
-from . import gates
-from .contest import BETWEEN, bounds, mean, mean_of, protocol, runs_of, trend, would_decide
+from . import toy
+from .contest import runs_of
+from .telling import BETWEEN, bounds, mean, mean_of, protocol, trend, would_decide
 
 ABSTRACT = (
     "Qualitatively, we show that the proposed model learns a semantically and syntactically "
@@ -66,7 +67,7 @@ def semantic(run: Run) -> Finding:
         measured=f"Of {len(own[0]['nearer']):,} pairs the phrase of one meaning is the nearer one "
         f"in {share.text(2)} over nets, {pairs.text(2)} over pairs; before training in "
         f"{mean_of(average(x['before']) for x in own)[0]:.2f}: {learned.text(2)} more."
-        + trend(run, lambda x: mean(x["gru"], lambda f: average(f["meaning"]["nearer"]))),
+        + trend(run, lambda x: mean(x, lambda f: average(f["meaning"]["nearer"]))),
         numbers={"share": bounds(share), "over pairs": bounds(pairs), "learned": bounds(learned),
                  "some": own[0]["some"], "map": runs_of(run, "gru")[0]["map"]},
         between=BETWEEN + ".",
@@ -93,14 +94,14 @@ SMALL = "Made-up phrases of thirty words; the paper looked at pictures and count
 )
 def syntactic(run: Run) -> Finding:
     """Compare cosines of phrases of one pattern."""
-    own = gates.gated(run)
+    own = toy.gated(run)
     found = interval([x["patterns"]["nearer by"] for x in own])
     return Finding(
         judge(found, above=0.0, paper_regime=False),
         ours=f"cosine higher by {found.text(2)}",
-        ran=gates.told(run, len(own)),
+        ran=toy.told(run, len(own)),
         measured=f"{own[0]['patterns']['pairs']:,} pairs of one pattern: the cosine is higher by "
-        f"{found.text(2)}." + gates.by_phrases(run, lambda x: x["patterns"]["nearer by"]),
+        f"{found.text(2)}." + toy.by_phrases(run, lambda x: x["patterns"]["nearer by"]),
         numbers={"nearer by": bounds(found), "nets": [x["patterns"] for x in own]},
         between=SMALL,
         would_decide=would_decide(found, 0.0),
@@ -121,14 +122,14 @@ def syntactic(run: Run) -> Finding:
 )
 def order(run: Run) -> Finding:
     """Exchange words, and compare scores."""
-    own = gates.gated(run)
+    own = toy.gated(run)
     share = interval([x["order"]["right"] for x in own])
     return Finding(
         judge(share, above=0.9, paper_regime=False),
         ours=f"{share.text(3)} right",
-        ran=gates.told(run, len(own)),
+        ran=toy.told(run, len(own)),
         measured=f"Of {own[0]['order']['pairs']:,} pairs {share.text(3)} are told apart."
-        + gates.by_phrases(run, lambda x: x["order"]["right"]),
+        + toy.by_phrases(run, lambda x: x["order"]["right"]),
         numbers={"right": bounds(share), "nets": mean_of(x["order"]["right"] for x in own)},
         between=SMALL,
         would_decide=would_decide(share, 0.9),

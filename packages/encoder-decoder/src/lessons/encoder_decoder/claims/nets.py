@@ -81,13 +81,16 @@ def train(
     steps: int,
     seed: int,
     batch: int = BATCH,
-    watch: Callable[[RNNEncoderDecoder, int, float], None] | None = None,
+    watch: Callable[[RNNEncoderDecoder, int, float, float], None] | None = None,
+    longest: float = 1.0,
 ) -> RNNEncoderDecoder:
     """Train a net for so many steps; return it in eval mode.
 
     With Adam the rate rises for 100 steps, stays, and falls in a line to nothing over the second
-    half. Without a rate: Adadelta, which has none, as the paper prints it. A dozen times ``watch``
-    gets the net, the steps taken and the mean loss since it was last asked.
+    half, and the loss is a mean over words. Without a rate: Adadelta, which has none, and eq. 4, a
+    mean over pairs, as the paper prints it. A dozen times ``watch`` gets the net, the steps taken,
+    and since it was last asked the loss per word and the share of steps whose gradient was cut,
+    which it is where its norm is larger than ``longest``.
     """
     net.to(run.device).train()
     generator = torch.Generator().manual_seed(seed)
@@ -98,7 +101,8 @@ def train(
         else torch.optim.Adam(net.parameters(), rate, fused=True)
     )  # fmt: skip
     warm, fall = min(WARMUP, max(steps // 4, 1)), max(round(FALL * steps), 1)
-    losses: list[float] = []
+    reduction = "pairs" if rate is None else "words"
+    nats_said = words_said = cut = asked = 0.0
     what = "Adadelta" if rate is None else f"rate {rate:g}"
     for step, rows in enumerate(run.track(list(chosen), f"{what}, seed {seed}")):
         if rate is not None:
@@ -109,15 +113,19 @@ def train(
         tgt, _ = pad([pairs[i][1] for i in rows])
         optimizer.zero_grad()
         moved = src.to(run.device), length.to(run.device), tgt.to(run.device)
-        loss = net.loss(*moved, reduction="words")
+        loss = net.loss(*moved, reduction=reduction)
         loss.backward()
-        clip_gradient(net.parameters(), 1.0)
+        cut += clip_gradient(net.parameters(), longest) > longest
         optimizer.step()
-        if watch is not None:
-            losses.append(float(loss.detach()))
-            if (step + 1) % max(steps // 12, 1) == 0:
-                watch(net, step + 1, sum(losses) / len(losses))
-                losses.clear()
+        if watch is None:
+            continue
+        words = sum(len(pairs[i][1]) for i in rows)
+        nats_said += float(loss.detach()) * (len(rows) if rate is None else words)
+        words_said += words
+        if (step + 1) % max(steps // 12, 1) == 0:
+            watch(net, step + 1, nats_said / words_said, cut / (step + 1 - asked))
+            nats_said, words_said, cut, asked = 0.0, 0.0, 0.0, step + 1
+            net.train()
     return net.eval()
 
 

@@ -9,17 +9,8 @@ from ..lab.figures import BLUE
 from ..lab.run import Run
 from ..lab.statistics import Interval, interval, judge
 from . import choices, system
-from .contest import (
-    BETWEEN,
-    agreed,
-    bounds,
-    mean,
-    mean_of,
-    protocol,
-    runs_of,
-    trend,
-    would_decide,
-)
+from .contest import runs_of
+from .telling import BETWEEN, agreed, bounds, mean, mean_of, protocol, trend, would_decide
 
 MOST = (
     "Source phrases of more than three words of which table, p(f | e), and net choose different "
@@ -85,7 +76,7 @@ def closer(run: Run) -> Finding:
         f"nearer to the page, it is the net's in {share.text(2)} over nets, {phrases.text(2)} over "
         f"phrases; of phrases seen more than {first['line']:.0f} times "
         f"{parts['frequent'].text(2)}, of rarer ones {parts['rare'].text(2)}."
-        + trend(run, lambda x: mean(x["gru"], nearer)),
+        + trend(run, lambda x: mean(x, nearer)),
         numbers={"share": bounds(share), "over phrases": bounds(phrases),
                  "examples": first["examples"],
                  "parts": {k: bounds(v) for k, v in parts.items()},
@@ -115,7 +106,7 @@ def shorter(run: Run) -> Finding:
         ours=f"{found.text(2)} words",
         ran=protocol(run),
         measured=f"The net's choice has {found.text(2)} words more than the table's."
-        + trend(run, lambda x: mean(x["gru"], lambda f: f["choices"]["longer by"])),
+        + trend(run, lambda x: mean(x, lambda f: f["choices"]["longer by"])),
         numbers={"longer by": bounds(found)},
         between=BETWEEN + ".",
         would_decide=would_decide(found, 0.0),
@@ -241,7 +232,7 @@ def outside(run: Run) -> Finding:
         ours=f"{share.text(0)}% outside the table",
         ran=protocol(run),
         measured=f"Of the five best samples {share.text(0)}% are not in the table."
-        + trend(run, lambda x: mean(x["gru"], lambda f: 100 * f["samples"]["outside"]), 0),
+        + trend(run, lambda x: mean(x, lambda f: 100 * f["samples"]["outside"]), 0),
         numbers={"percent": bounds(share), "top": found[0]["samples"]["top"]},
         between=BETWEEN + ".",
         would_decide=would_decide(share, min((1.0, 99.0), key=lambda x: abs(x - share.mean))),
@@ -273,7 +264,7 @@ def well_formed(run: Run) -> Finding:
         ran=protocol(run),
         measured=f"{share.text(0)}% of the five best stand in the French of the training as they "
         f"are, {every[0]:.0f}% of all fifty."
-        + trend(run, lambda x: mean(x["gru"], lambda f: 100 * f["samples"]["written"]), 0),
+        + trend(run, lambda x: mean(x, lambda f: 100 * f["samples"]["written"]), 0),
         numbers={"percent": bounds(share), "of all": every, "top": found[0]["samples"]["top"]},
         between=BETWEEN + ".",
         would_decide=would_decide(share, 50.0),

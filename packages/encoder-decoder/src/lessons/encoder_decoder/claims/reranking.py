@@ -41,19 +41,26 @@ def language_model(run: Run, s: system.System, seed: int) -> CSLM:
     return net.eval()
 
 
-def rerank(run: Run, s: system.System, table, found: dict, seed: int) -> dict[str, Any]:
-    """Return sums of BLEU for all four of: neither, RNN, CSLM, both, on the same candidates.
+def rerank(
+    run: Run, s: system.System, lists: dict[str, dict[str, list]], seed: int
+) -> dict[str, Any]:  # fmt: skip
+    """Return BLEU with neither, the RNN, the CSLM, both, and both with the penalty for unknowns.
 
-    The candidates are those of the system without and with the RNN's scores.
+    All choose among the same candidates: those of the system without and with the RNN's scores.
+
+    Args:
+        run: for its scale.
+        s: the system.
+        lists: of the system without the scores ("base") and with them ("rnn"), by part: each
+            sentence's candidates with their features, as `system.tune` keeps them.
+        seed: of the language model and the tuning.
     """
-    net = language_model(run, s, seed)
-    names, beam = [*system.NAMES, "cslm"], run.pick(test=4, default=system.BEAM)
+    net, names = language_model(run, s, seed), [*system.NAMES, "cslm"]
     pools: dict[str, list] = {}
     for part in ("dev", "test"):
         pools[part] = [{} for _ in s.parts[part]]
         for which in ("base", "rnn"):
-            weights = np.array([found[which]["weights"][name] for name in system.NAMES])
-            for pool, rows in zip(pools[part], system.decode(s, table, part, weights, beam)):
+            for pool, rows in zip(pools[part], lists[which][part]):
                 for said, features in rows:
                     pool.setdefault(said, features)
         with_language(run, net, s, pools[part])
@@ -62,15 +69,17 @@ def rerank(run: Run, s: system.System, table, found: dict, seed: int) -> dict[st
     test = system.candidates(s, "test", pools["test"])
     start = dict(zip(system.NAMES, system.START)) | {"cslm": 0.3}
     for which, more in (("neither", []), ("rnn", ["rnn"]), ("cslm", ["cslm"]),
-                        ("both", ["rnn", "cslm"])):  # fmt: skip
+                        ("both", ["rnn", "cslm"]),
+                        ("penalty", ["rnn", "cslm", "unknown"])):  # fmt: skip
         active = [*system.BASE, *more]
         loglinear = LogLinear(names, [start[n] if n in active else 0.0 for n in names])
         fixed = [n for n in names if n not in active]
         restarts = run.pick(test=0, default=3)
-        loglinear.fit(*dev, from_counts, restarts, np.random.default_rng(seed), fixed)
+        on_dev = loglinear.fit(*dev, from_counts, restarts, np.random.default_rng(seed), fixed)
         chosen = loglinear.choose(test[0])
         rows = np.array([sums[k] for sums, k in zip(test[1], chosen)])
-        result[which] = {"test": float(from_counts(rows.sum(0))), "test sums": system.packed(rows)}
+        on_test = float(from_counts(rows.sum(0)))
+        result[which] = {"dev": on_dev, "test": on_test, "test sums": system.packed(rows)}
     ids = [s.lists[1].ids(f) for _, f in s.parts["test"]]
     words = sum(map(len, ids))
     log = sum(float(x) for x in of_texts(run, net, ids))

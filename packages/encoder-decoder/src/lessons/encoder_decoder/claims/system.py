@@ -176,11 +176,19 @@ def measured(system: System, part: str, answers: Sequence[Words]) -> np.ndarray:
     return np.array([counts(said, f) for said, (_, f) in pairs])
 
 
-def tune(run: Run, system: System, options: dict, active: Sequence[str], seed: int) -> dict:
+def tune(
+    run: Run,
+    system: System,
+    options: dict,
+    active: Sequence[str],
+    seed: int,
+    kept: dict[str, list] | None = None,
+) -> dict:
     """Tune the weights of some features on dev, decode the test; return BLEU and sums.
 
     Three rounds: decode dev, add what is new to each sentence's candidates, tune on them (three
-    random restarts). Other features have a weight of 0.
+    random restarts). Other features have a weight of 0. What the tuned system says of each part is
+    put into ``kept``, candidates with their features.
     """
     beam = run.pick(test=4, default=BEAM)
     loglinear = LogLinear(NAMES, [s if n in active else 0.0 for s, n in zip(START, NAMES)])
@@ -197,6 +205,8 @@ def tune(run: Run, system: System, options: dict, active: Sequence[str], seed: i
     found = {"weights": dict(zip(NAMES, loglinear.weights.tolist()))}
     for part in ("dev", "test"):
         lists = decode(system, options, part, loglinear.weights, beam)
+        if kept is not None:
+            kept[part] = lists
         sums = measured(system, part, [rows[0][0] for rows in lists])
         found[part] = float(from_counts(sums.sum(0)))
         found[f"{part} sums"] = packed(sums)

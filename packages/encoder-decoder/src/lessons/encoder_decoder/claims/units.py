@@ -1,10 +1,11 @@
-"""Claim C6 and demonstration D8: units of short and long memory, and how their gates stand."""
+"""Claim C6 and demonstration D3: units of short and long memory, and how their gates stand."""
 
 from ..lab.claim import Finding, claim, demonstration
 from ..lab.figures import BLUE
 from ..lab.run import Run
 from ..lab.statistics import interval, judge
-from .contest import BETWEEN, bounds, mean, protocol, runs_of, trend, would_decide
+from .contest import runs_of
+from .telling import BETWEEN, bounds, mean, protocol, trend, would_decide
 
 SENTENCE = (
     "Those units that learn to capture short-term dependencies will tend to have reset gates that "
@@ -58,7 +59,7 @@ def resets(run: Run) -> Finding:
         ran=protocol(run),
         measured=f"Memory and share of active resets: {found.text(2)} over "
         f"{len(units[0]['memory'])} units."
-        + trend(run, lambda x: mean(x["gru"], lambda f: turned(f["units"]))),
+        + trend(run, lambda x: mean(x, lambda f: turned(f["units"]))),
         numbers={"correlation": bounds(found), **units[0]},
         between=BETWEEN + ".",
         would_decide=would_decide(found, 0.0),
@@ -66,7 +67,7 @@ def resets(run: Run) -> Finding:
 
 
 @demonstration(
-    "D8",
+    "D3",
     "Units of long memory keep their update gates mostly active.",
     asks="“…but those that capture longer-term dependencies will have update gates that are mostly "
     f"active” (§2.3). {HOW}. The rank correlation over units of memory and mean update gate. "
