@@ -5,6 +5,9 @@ import math
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
 
 from lessons.gpt_2 import GPT2, GPT2Config
 from lessons.gpt_2.training import TokenFile, learning_rate, param_groups, train, write_tokens
@@ -153,3 +156,33 @@ def test_bad_input(data):
     ):
         with pytest.raises(ValueError, match=text):  # at the call, not at the first step
             train(model(), data, **{"steps": 4, "batch": 8, "warmup": 2} | how)
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    try:
+        data = TokenFile(f"{folder}/tokens.bin", 8)
+        net = DistributedDataParallel(model(0.0))
+        found = run(net, data, accumulate=2, clip=0.5, checkpoint=f"{folder}/run.pt")
+        with pytest.raises(ValueError, match=r"accumulate \(3\) times processes \(2\)"):
+            run(net, data, batch=9, accumulate=3)
+        state = {"losses": torch.tensor([p.loss for p in found]), **net.module.state_dict()}
+        torch.save(state, f"{folder}/{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
+def test_two_processes_take_the_steps_of_one(data, tmp_path):
+    mp.spawn(work, (str(tmp_path),), nprocs=2)
+    alone = model(0.0)
+    losses = [p.loss for p in run(alone, data, clip=0.5)]
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+    assert first.pop("losses").tolist() == pytest.approx(losses, rel=1e-6)
+    for name, tensor in alone.state_dict().items():
+        torch.testing.assert_close(first[name], tensor, rtol=1e-6, atol=1e-8)
+    again = model(0.0)
+    assert run(again, data, clip=0.5, checkpoint=tmp_path / "run.pt") == []
+    assert all(torch.equal(first[name], t) for name, t in again.state_dict().items())

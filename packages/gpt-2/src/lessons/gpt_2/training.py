@@ -1,4 +1,4 @@
-"""Training on a file of tokens, by one process that may be killed and goes on where it was.
+"""Training on a file of tokens; a run that was killed goes on where it was.
 
 The paper gives the batch (512 sequences of 1,024 tokens, §2.3) and that the learning rate of each
 model was tuned by hand (§3). The rest is GPT's (Radford et al. 2018, §4.1): Adam, a rate that rises
@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .model import GPT2
 
@@ -132,7 +134,7 @@ class Progress:
 
 
 def train(
-    model: GPT2,
+    model: GPT2 | DistributedDataParallel,
     data: TokenFile,
     steps: int,
     *,
@@ -152,15 +154,19 @@ def train(
     """Train a model, in place; yield what each step did.
 
     What a step draws, windows and dropout, depends on ``seed`` and its number alone: a run that was
-    killed and goes on from its checkpoint ends with the same weights.
+    killed and goes on from its checkpoint ends with the same weights. Several processes (torchrun)
+    share out each batch and take the steps that one would take, but for dropout, which each draws
+    for itself; every process calls this, and the first writes the checkpoint.
 
     Args:
-        model: on the device where it is trained.
+        model: on the device where it is trained; with several processes in
+            `DistributedDataParallel`.
         data: tokens.
         steps: in all, those before a checkpoint included.
         batch: sequences a step.
         length: tokens of a sequence; default: ``n_positions``.
-        accumulate: parts that a batch is read in, one after the other, to save memory.
+        accumulate: parts that a batch is read in, one after the other, to save memory; of several
+            processes each takes its share of each part.
         peak: of `learning_rate`.
         warmup: of `learning_rate`.
         weight_decay: of `param_groups`.
@@ -172,35 +178,41 @@ def train(
         every: steps between checkpoints; the last step writes one, too.
 
     Raises:
-        ValueError: parts that do not share out the batch, a number below 1, or a checkpoint of
-            another seed.
+        ValueError: parts or processes that do not share out the batch, a number below 1, or a
+            checkpoint of another seed.
     """
     for name, number in (("steps", steps), ("batch", batch), ("accumulate", accumulate),
                          ("every", every)):  # fmt: skip
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    if batch % accumulate:
-        raise ValueError(f"batch ({batch}) must be divisible by accumulate ({accumulate})")
+    shared = isinstance(model, DistributedDataParallel)
+    net: Any = model.module if shared else model
+    rank, world = (dist.get_rank(), dist.get_world_size()) if shared else (0, 1)
+    if batch % (accumulate * world):
+        by = f"accumulate ({accumulate})" + (f" times processes ({world})" if shared else "")
+        raise ValueError(f"batch ({batch}) must be divisible by {by}")
     learning_rate(0, steps, peak, warmup)
-    length = model.config.n_positions if length is None else length
-    device = model.wte.weight.device
-    optimizer = torch.optim.AdamW(param_groups(model, weight_decay), lr=peak, eps=1e-8)
-    first = _resume(checkpoint, model, optimizer, seed)
+    length = net.config.n_positions if length is None else length
+    device = net.wte.weight.device
+    optimizer = torch.optim.AdamW(param_groups(net, weight_decay), lr=peak, eps=1e-8)
+    first = _resume(checkpoint, net, optimizer, seed)
     return _train(
         model, data, optimizer, range(first, steps), (batch, length, accumulate), (peak, warmup),
-        clip, (device, dtype, chunk), seed, checkpoint, every,
+        clip, (device, dtype, chunk), seed, checkpoint, every, (rank, world),
     )  # fmt: skip
 
 
 def _train(
-    model, data, optimizer, steps, sizes, rates, clip, how, seed, checkpoint, every
+    model, data, optimizer, steps, sizes, rates, clip, how, seed, checkpoint, every, place
 ) -> Iterator[Progress]:
     batch, length, accumulate = sizes
     device, dtype, chunk = how
+    rank, world = place
     model.train()
     for step in steps:
         generator = torch.Generator().manual_seed((seed << 32) + step)
         windows = data.batch(batch, length, generator).to(device)
+        parts = windows.view(accumulate, world, -1, length)[:, rank]
         rate = learning_rate(step, steps.stop, *rates)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -208,18 +220,26 @@ def _train(
         total = 0.0
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed((seed << 32) + step)
-            for part in windows.chunk(accumulate):
+            torch.manual_seed((seed << 32) + step * world + rank)
+            for n, part in enumerate(parts):
                 mixed = torch.autocast(device.type, dtype) if dtype else contextlib.nullcontext()
-                with mixed:
-                    loss = model(part, labels_BT=part, chunk=chunk) / accumulate
-                loss.backward()
+                # Processes exchange gradients once a step, with the last part.
+                waits = world > 1 and n + 1 < accumulate
+                with model.no_sync() if waits else contextlib.nullcontext():
+                    with mixed:
+                        loss = model(part, labels_BT=part, chunk=chunk) / accumulate
+                    loss.backward()
                 total += loss.item()
+        if world > 1:
+            mean = torch.tensor(total, dtype=torch.float64, device=device)
+            dist.all_reduce(mean)
+            total = mean.item() / world
         limit = math.inf if clip is None else clip
         norm = nn.utils.clip_grad_norm_(model.parameters(), limit).item()
         optimizer.step()
-        if checkpoint is not None and ((step + 1) % every == 0 or step + 1 == steps.stop):
-            _keep(checkpoint, model, optimizer, step + 1, seed)
+        due = (step + 1) % every == 0 or step + 1 == steps.stop
+        if checkpoint is not None and due and rank == 0:
+            _keep(checkpoint, getattr(model, "module", model), optimizer, step + 1, seed)
         yield Progress(step, total, rate, norm)
 
 
