@@ -42,6 +42,15 @@ def test_only_labels_that_are_not_to_be_predicted():
         assert not any(g.any() for g in gradients)
 
 
+def test_labels_are_integers():
+    states, weight, labels = case(6)
+    for chunk in (None, 22):
+        want = next_token_loss(states, weight, labels, chunk)
+        assert next_token_loss(states, weight, labels.int(), chunk) == want
+        with pytest.raises(TypeError, match=r"labels must hold int64 or int32, got torch\.float32"):
+            next_token_loss(states, weight, labels.float(), chunk)
+
+
 def test_the_gradient_is_the_derivative():
     states, weight, labels = case(5)
     labels[2] = -100

@@ -22,9 +22,12 @@ def next_token_loss(
         chunk: logits held at a time, at least V of them; None: all N * V.
 
     Raises:
+        TypeError: labels that are no integers.
         ValueError: chunk below 1.
     """
-    states_NM, labels_N = states.flatten(0, -2), labels.flatten()
+    if labels.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"labels must hold int64 or int32, got {labels.dtype}")
+    states_NM, labels_N = states.flatten(0, -2), labels.flatten().long()
     count = (labels_N != IGNORED).sum().clamp(min=1)
     if chunk is None:
         logits_NV = F.linear(states_NM, weight_VM)
