@@ -236,8 +236,10 @@ def test_intervals_are_over_runs_and_words(tmp_path, monkeypatch):
     run, here = Run(tmp_path, scale="test"), asked_of(6, ("one", "two"))
     monkeypatch.setattr(judging, "build", lambda run: here)
     g = torch.Generator().manual_seed(0)
-    share = {word: float(torch.rand((), generator=g)) for word in here.vocab.words}
-    ours, theirs = ([answered(here, share, s) for s in seeds] for seeds in (range(3), range(3, 6)))
+    shares = [
+        {word: float(torch.rand((), generator=g)) for word in here.vocab.words} for _ in range(2)
+    ]
+    ours, theirs = ([answered(here, share, s) for s in range(3)] for share in shares)
     among = [i % 4 != 1 for i in range(len(here.questions))]
     found = judging.spread(run, among, lambda a, b: a - b, ours, theirs)
 
@@ -251,13 +253,40 @@ def test_intervals_are_over_runs_and_words(tmp_path, monkeypatch):
     words = 0.0
     for kind in ("one", "two"):
         left = torch.tensor([
-            sum(difference(a, b, f"{kind}-b{i}") for a, b in zip(ours, theirs)) / 3
-            for i in range(6)
+            [difference(a, b, f"{kind}-b{i}") for i in range(6)] for a, b in zip(ours, theirs)
         ], dtype=torch.float64)  # fmt: skip
-        words += float(5 / 6 * (left - left.mean()).square().sum())
+        left -= left.mean(1, keepdim=True)
+        for one, other in itertools.combinations(left, 2):  # what two seeds have in common
+            words += float(5 / 6 * (one * other).sum() / 3)
+    assert words > 0
     assert abs(found.words - words) < 1e-6
     assert found.asked == 12
-    assert (found.high - found.low) / 2 > 1.96 * words**0.5
+    assert (found.high - found.low) / 2 > 1.96 * (words + found.runs) ** 0.5
+
+
+def test_intervals_hold_the_true_value_as_often_as_they_say(tmp_path, monkeypatch):
+    # Words differ in how much one model leads, seeds are coins: an interval over seeds alone holds
+    # the mean over all words too seldom.
+    run, here = Run(tmp_path, scale="test"), asked_of(20)
+    monkeypatch.setattr(judging, "build", lambda run: here)
+    word_Q = torch.tensor([int(q[3].rpartition("b")[2]) for q in here.questions])
+    g, held, alone, times = torch.Generator().manual_seed(0), 0, 0, 100
+    for _ in range(times):
+        lead_Q = 0.1 + 0.6 * (torch.rand(20, generator=g) - 0.5)[word_Q]
+        arms = [
+            [
+                "".join("1" if x else "0" for x in torch.rand(len(word_Q), generator=g) < share_Q)
+                for _ in range(5)
+            ]
+            for share_Q in (0.4 + lead_Q, 0.4 + 0 * lead_Q)
+        ]
+        found = judging.spread(run, "total", lambda a, b: a - b, *arms)
+        held += found.low < 10 < found.high
+        among = learn.parts(here)["total"]
+        over = interval([learn.percent(a, among) - learn.percent(b, among) for a, b in zip(*arms)])
+        alone += over.low < 10 < over.high
+    assert 0.88 <= held / times <= 0.99
+    assert alone / times < 0.8
 
 
 def test_the_same_answers_to_few_words_decide_less_than_to_many(tmp_path, monkeypatch):

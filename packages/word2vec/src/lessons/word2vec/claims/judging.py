@@ -26,8 +26,8 @@ from .world import World, build
 # calls "works better" begins at 64 ÷ 53 (CBOW and NNLM, 2013a, Table 3): halfway, as a ratio.
 SLIGHT = math.sqrt(59 / 53 * 64 / 53)
 OVER = (
-    " Intervals are over runs and words: the variance over seeds, and that of leaving out each "
-    "word of the questions in turn (jackknife, by relation), added up."
+    " Intervals are over runs and words: the variance over seeds, and what seeds have in common of "
+    "that of leaving out each word of the questions in turn (jackknife, by relation), added up."
 )
 Among = str | list[bool]  # the name of a part of the questions, or which they are
 
@@ -57,7 +57,8 @@ def spread(
     The same few words are asked for again and again, so that questions are not independent. So each
     word is left out in turn, with all questions whose example or answer it is; the sum of squares
     is taken within each relation (the jackknife, which for pairs of words is that of a U-statistic,
-    Arvesen 1969). Degrees of freedom are Satterthwaite's.
+    Arvesen 1969). What a seed alone answers is in the variance over seeds already, so of two
+    different seeds the products are taken, not the squares. Degrees of freedom are Satterthwaite's.
 
     Args:
         run: says which questions there are.
@@ -76,12 +77,16 @@ def spread(
     n = len(places)
     value_S = value(*(100 * hits_ASQ.sum(2) / max(1, n)))
     left_AS, left_n = hits_ASQ.sum(2, keepdim=True) - hits_ASQ @ goes_WQ.T, n - goes_WQ.sum(1)
-    value_W = value(*(100 * left_AS / left_n.clamp(min=1))).mean(0)
+    value_SW = value(*(100 * left_AS / left_n.clamp(min=1)))
     S, words, freedom = len(value_S), 0.0, 0
     for stratum in set(strata):
-        of_W = value_W[[i for i, name in enumerate(strata) if name == stratum]]
-        words += float((len(of_W) - 1) / len(of_W) * (of_W - of_W.mean()).square().sum())
-        freedom += len(of_W) - 1
+        of_SW = value_SW[:, [i for i, name in enumerate(strata) if name == stratum]]
+        of_SW = of_SW - of_SW.mean(1, keepdim=True)
+        W = of_SW.shape[1]
+        products = of_SW.sum(0).square().sum() - of_SW.square().sum()  # of two different seeds
+        words += float((W - 1) / W * products / (S * (S - 1)))
+        freedom += W - 1
+    words = max(0.0, words)
     runs = float(value_S.var()) / S
     total = runs + words
     half = 0.0

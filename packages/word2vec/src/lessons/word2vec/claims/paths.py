@@ -87,8 +87,9 @@ def draw(figure, numbers) -> None:
     "million words twice: the path growing with log₂ V as between the two largest texts, and as it "
     "is. The two are the interval. About two: what rounds to two. A rule before this one asked "
     "Zipf's law with exponent 1, which gives 1.48 and is shown beside; but by it a million words "
-    "have an entropy of 13 bits, and that of English is known to be about ten, so that the new "
-    "rule was expected to hold.",
+    "have an entropy of 13 bits, and less was expected of English, whose rare words are rarer than "
+    "by that law, so that the new rule was expected to hold; a test of the program after it, with "
+    "200,000 of the words, gave 1.62 to 1.96.",
     holds_if="balanced ÷ Huffman lies between 1.5 and 2.5",
     fails_if="it lies outside",
     paper="about two",
