@@ -4,6 +4,8 @@ import re
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lessons.bert import (
     BertConfig,
@@ -196,6 +198,39 @@ def test_state_dicts_that_do_not_fit(name, change, says):
         state[name] = change(old)
     with pytest.raises(ValueError, match=says):
         from_hugging_face(state, num_attention_heads=4)
+
+
+STATE = to_hugging_face(made(BertForPreTraining))
+FORMS = {
+    "theirs": (STATE, from_hugging_face),
+    "googles": (to_google(made(BertForPreTraining)), from_google),
+}
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=100)
+def test_a_mutated_state_dict_loads_or_raises_a_value_error(data):
+    whole, read = FORMS[data.draw(st.sampled_from(sorted(FORMS)))]
+    state = dict(whole)
+    names = st.lists(st.sampled_from(sorted(state)), min_size=1, max_size=2, unique=True)
+    for name in data.draw(names):
+        tensor = state.pop(name)
+        other = data.draw(st.sampled_from([
+            tensor, None, 3.0, tensor[0], tensor[:0], tensor[..., :1], tensor[:-1], tensor.double(),
+            tensor.bfloat16(), tensor.int(), tensor.bool(), tensor.to(torch.complex64),
+            tensor.to_sparse(), tensor.to("meta"), tensor[None], torch.tensor(1.0),
+            tensor * torch.nan,
+        ]))  # fmt: skip
+        new = data.draw(st.sampled_from([
+            name, "module." + name, name + "_", name.replace("0", "1000000000"),
+            name.replace("bert", ""), name.replace("query", "key"), name.replace("weight", "bias"),
+        ]))  # fmt: skip
+        if other is not None:
+            state[new] = other
+    try:
+        read(state, num_attention_heads=4)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017
 
 
 def test_googles_kernels_are_matrices():

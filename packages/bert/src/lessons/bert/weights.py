@@ -287,7 +287,7 @@ def _check_tie(state: Mapping[str, Tensor], second: str, first: str) -> None:
     if first not in state:
         raise ValueError(f"state_dict has no {first!r}")
     one, two = state[first], state[second]
-    same = one.shape == two.shape and one.device == two.device
+    same = (one.shape, one.device, one.dtype) == (two.shape, two.device, two.dtype)
     if not same or not (one.is_meta or torch.equal(one, two)):
         raise ValueError(f"{second} must equal {first}: the matrix is tied, as in the paper's code")
 
