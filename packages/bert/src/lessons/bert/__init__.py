@@ -1,6 +1,7 @@
 """BERT: Pre-training of Deep Bidirectional Transformers (Devlin et al. 2018)."""
 
 from .config import PRESETS, BertConfig, count_parameters
+from .features import TABLE7, FeatureTagger
 from .heads import BertForMaskedLM, BertForNextSentencePrediction, BertForPreTraining
 from .inference import embed, fill_mask
 from .masking import TABLE8, Strategy, mask_tokens, next_token_labels
@@ -28,6 +29,7 @@ from .wordpiece_training import train
 
 __all__ = [
     "PRESETS",
+    "TABLE7",
     "TABLE8",
     "BertAdam",
     "BertConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "BertForTokenClassification",
     "BertModel",
     "Encoding",
+    "FeatureTagger",
     "FineTuning",
     "Pair",
     "PreTraining",
