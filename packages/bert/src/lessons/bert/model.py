@@ -261,7 +261,8 @@ class BertModel(Trunk):
             maps: each layer's attention weights, (B, A, T, T), are appended to it.
 
         Returns:
-            The last hidden states, and the pooled C. States at padding mean nothing.
+            The last hidden states, and the pooled C. States at padding mean nothing, and those of
+            a row of padding alone are finite and mean nothing.
 
         Raises:
             TypeError: ids that are no tensor of integers.
