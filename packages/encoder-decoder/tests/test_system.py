@@ -246,7 +246,10 @@ def test_the_paper_scale_has_the_papers_sizes_and_its_own_training(tmp_path):
     assert nets.tuned(run, 1.0, None) == (1.0, {1.0: 0.0})
     small = EncoderDecoderConfig(8, 8, 4, 6, 3, None)
     net = nets.make("gru", small, 0, printed=True)
-    assert net.encoder.embedding.weight.abs().max() < 0.06  # N(0, 0.01²)
+    deviation = 0.01 * (1000 / 6) ** 0.5  # a unit hears as much as one of the paper's 1,000
+    assert net.encoder.embedding.weight.detach().std().item() == pytest.approx(deviation, rel=0.3)
+    turns = net.encoder.gru.weight_hh_l0.detach()[:6]  # orthogonal as ever
+    assert torch.allclose(turns @ turns.T, torch.eye(6), atol=1e-5)
     before = net.encoder.embedding.weight.clone()
     nets.train(run, net, [([3, 2], [4, 2])], None, 2, 0)
     change = (net.encoder.embedding.weight - before).abs().max()

@@ -18,6 +18,7 @@ BATCH = 64  # §4.1.1
 WARMUP, FALL = 100, 0.5  # steps of a rising rate; the last part of a training, in which it falls
 # Contenders: gates, and the factor of the width. As many weights as with both gates have
 # 1.515 times as many tanh units at the sizes of C3; the tests count.
+WIDE = 1000  # units of the paper's nets (§4.1.1)
 KINDS: dict[str, tuple[tuple[str, ...], float]] = {
     "gru": (("reset", "update"), 1.0),
     "tanh": ((), 1.0),
@@ -46,17 +47,19 @@ def make(
         kind: of `KINDS`.
         config: sizes of one with both gates.
         seed: of its weights.
-        printed: its weights begin as the paper says, all but the recurrent ones at 0.01.
+        printed: its weights begin as the paper says, all but the recurrent ones at 0.01 in its
+            width of 1,000; in a narrower net they are larger, so that a unit hears as much.
     """
     gates, wider = KINDS[kind]
     size = round(wider * config.hidden_size)
     generator = torch.Generator().manual_seed(seed)
     net = RNNEncoderDecoder(dataclasses.replace(config, gates=gates, hidden_size=size), generator)
-    if printed:
-        return net
     with torch.no_grad():
         for name, weight in net.named_parameters():
-            if "embedding" in name:
+            if printed:
+                if weight.dim() > 1 and "weight_hh" not in name:
+                    weight *= (WIDE / size) ** 0.5
+            elif "embedding" in name:
                 weight.normal_(0, 1.0, generator=generator)
             elif weight.dim() > 1 and "weight_hh" not in name:
                 weight.normal_(0, 0.1, generator=generator)

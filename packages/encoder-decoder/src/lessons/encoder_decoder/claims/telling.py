@@ -14,7 +14,8 @@ from .contest import config_of, rates, smaller, steps_of
 from .nets import RECIPE, make
 
 AS_PRINTED = (
-    "Weights begin as printed (0.01, recurrent ones orthogonal), the loss is equation 4, and "
+    "Weights begin as printed (0.01 at the paper's 1,000 units, with fewer larger by the root, so "
+    "that a unit hears as much; recurrent ones orthogonal), the loss is equation 4, and "
     "Adadelta learns (ρ 0.95, ε 10⁻⁶, §4.1.1): there is no rate to tune. Gradients are cut at 1, "
     "as in the authors' released code; the paper says nothing of that."
 )
