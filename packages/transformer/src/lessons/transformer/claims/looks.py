@@ -1,9 +1,9 @@
 """Demonstration D11: what the heads of a translator's encoder look at."""
 
 from ..lab.claim import Finding, demonstration
-from ..lab.figures import BLUE
 from ..lab.run import Run
 from .contest import contest
+from .read import squares
 
 
 def draw_looks(figure, numbers):
@@ -17,26 +17,12 @@ def draw_looks(figure, numbers):
     figure.set_size_inches(5.6, 0.9 + 1.15 * len(heads))
     grid = figure.subplots(len(heads) // 2, 2, sharex=True, sharey=True)
     for (name, rows), axes in zip(heads.items(), grid.flat):
-        for i, weights in enumerate(rows):
-            for j, weight in enumerate(weights):
-                if weight > 0.01:
-                    side = 0.95 * weight**0.5
-                    axes.add_patch(_square((j - side / 2, i - side / 2), side))
+        squares(axes, rows, len(names))
         axes.set_title(name, fontsize=9)
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8.5)
         axes.set_yticks(range(len(names)), names, fontsize=8.5)
-        axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        axes.set_aspect("equal")
     figure.supxlabel("looked at")
     figure.supylabel("looks")
-
-
-def _square(corner: tuple[float, float], side: float):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, side, side, color=BLUE, linewidth=0)
 
 
 @demonstration(

@@ -55,25 +55,26 @@ def draw(figure, reading: dates.Reading) -> None:
     """Draw the attention as squares whose area is the weight."""
     figure.set_size_inches(0.28 * len(reading.text) + 0.8, 0.28 * len(reading.answer) + 0.9)
     axes = figure.subplots()
-    for i, row in enumerate(reading.weights.tolist()):
-        for j, weight in enumerate(row):
-            if weight > 0.005:
-                side = 0.92 * weight**0.5
-                corner = (j - side / 2, i - side / 2)
-                axes.add_patch(_square(corner, side))
+    squares(axes, reading.weights.tolist(), len(reading.text))
     axes.set_xticks(range(len(reading.text)), [c if c != " " else "·" for c in reading.text])
     axes.set_yticks(range(len(reading.answer)), list(reading.answer))
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.spines["bottom"].set_visible(False)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
     axes.set(xlabel="read", ylabel="written")
-    axes.set(xlim=(-0.6, len(reading.text) - 0.4), ylim=(len(reading.answer) - 0.4, -0.6))
-    axes.set_aspect("equal")
 
 
-def _square(corner: tuple[float, float], side: float):
+def squares(axes, weights: list[list[float]], keys: int) -> None:
+    """Draw a map of attention, a row for each query: squares whose area is the weight."""
     from matplotlib.patches import Rectangle
 
-    return Rectangle(corner, side, side, color=BLUE, linewidth=0)
+    for i, row in enumerate(weights):
+        for j, weight in enumerate(row):
+            if weight > 0.005:
+                side = 0.92 * weight**0.5
+                corner = (j - side / 2, i - side / 2)
+                axes.add_patch(Rectangle(corner, side, side, color=BLUE, linewidth=0))
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.set(xlim=(-0.6, keys - 0.4), ylim=(len(weights) - 0.4, -0.6))
+    axes.set_aspect("equal")
