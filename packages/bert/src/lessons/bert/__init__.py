@@ -6,6 +6,7 @@ from .heads import BertForMaskedLM, BertForNextSentencePrediction, BertForPreTra
 from .inference import embed, fill_mask
 from .masking import TABLE8, Strategy, mask_tokens, next_token_labels
 from .model import BertModel
+from .one_sided import OneSidedModel
 from .pairs import Pair, make_pairs
 from .spans import best_span, span_loss
 from .tasks import (
@@ -44,6 +45,7 @@ __all__ = [
     "Encoding",
     "FeatureTagger",
     "FineTuning",
+    "OneSidedModel",
     "Pair",
     "PreTraining",
     "Strategy",

@@ -96,17 +96,23 @@ class FeatureTagger(nn.Module):
         Raises:
             ValueError: another number of states, or padding elsewhere.
         """
-        lengths_B = (attention_mask != 0).sum(-1)
-        place_T = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-        if ((attention_mask != 0) != (place_T < lengths_B[:, None])).any() or not lengths_B.all():
-            raise ValueError(
-                "attention_mask must have padding on the right only, and a token a row"
-            )
-        # From the right, the net must begin with the last token and not with padding.
-        packed = pack_padded_sequence(
-            self.features(states), lengths_B.cpu(), batch_first=True, enforce_sorted=False
-        )
-        hidden_BTW, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=attention_mask.shape[1]
-        )
-        return self.classifier(hidden_BTW)
+        return self.classifier(run_lstm(self.lstm, self.features(states), attention_mask))
+
+
+def run_lstm(lstm: nn.LSTM, x_BTH: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return a bidirectional LSTM's states (B, T, 2W) of what stands for tokens; 0 at padding.
+
+    Raises:
+        ValueError: padding elsewhere than on the right, or a row of padding alone.
+    """
+    real_BT = attention_mask != 0
+    lengths_B = real_BT.sum(-1)
+    place_T = torch.arange(real_BT.shape[1], device=real_BT.device)
+    if (real_BT != (place_T < lengths_B[:, None])).any() or not lengths_B.all():
+        raise ValueError("attention_mask must have padding on the right only, and a token a row")
+    # From the right, the net must begin with the last token and not with padding.
+    packed = pack_padded_sequence(x_BTH, lengths_B.cpu(), batch_first=True, enforce_sorted=False)
+    hidden_BTW, _ = pad_packed_sequence(
+        lstm(packed)[0], batch_first=True, total_length=real_BT.shape[1]
+    )
+    return hidden_BTW
