@@ -66,6 +66,7 @@ class OneSidedModel(nn.Module):
             raise ValueError(f"bilstm must be None or at least 1, got {bilstm}")
         self.encoders = nn.ModuleList(_copy(encoder) for encoder in encoders)
         self.encoders.requires_grad_(not frozen)
+        self.directions = [encoder.config.direction for encoder in encoders]
         self.task, self.frozen = task, frozen
         config, size = encoders[0].config, sum(widths)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
@@ -130,12 +131,8 @@ class OneSidedModel(nn.Module):
         if self.lstm is not None:
             half = first_BS.shape[-1] // 2
             return torch.cat([last_BS[:, :half], first_BS[:, half:]], -1)
-        directions = [encoder.config.direction for encoder in self.encoders]
-        parts = zip(
-            directions,
-            first_BS.chunk(len(directions), -1),
-            last_BS.chunk(len(directions), -1),
-        )
+        n = len(self.directions)
+        parts = zip(self.directions, first_BS.chunk(n, -1), last_BS.chunk(n, -1))
         return torch.cat([b if d == "left_to_right" else a for d, a, b in parts], -1)
 
 

@@ -1,0 +1,45 @@
+"""``python -m lessons.bert --fill TEXT``: fill in hidden words with the model that ships."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ..inference import fill_mask
+from ..wordpiece import MASK
+from . import shipped
+
+
+def main(argv: list[str], console: Console | None = None) -> int:
+    """Fill in hidden words; return 1 if that cannot be."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lessons.bert --fill",
+        description="Say which words may stand in the place of [MASK], with their probabilities. "
+        "The model has read the King James Bible, Shakespeare and a manual.",
+    )
+    parser.add_argument("text", nargs="+", help=f'such as "{shipped.TEXT}" (quoted)')
+    parser.add_argument("--best", type=int, default=5, help="words shown (default: 5)")
+    parser.add_argument("--model", type=Path, default=None, help="file of a trained model")
+    args = parser.parse_args(argv)
+    console, text = console or Console(highlight=False), " ".join(args.text)
+    try:
+        if MASK not in text:
+            raise ValueError(f"the text has no {MASK}: {text!r}")
+        model, tokenizer = shipped.recall(args.model or shipped.model_path())
+        longest = model.config.max_position_embeddings
+        if (n := len(tokenizer.encode(text).ids)) > longest:
+            raise ValueError(f"the text has {n} word pieces; at most {longest} can be read")
+        found = fill_mask(model, tokenizer, text, args.best)
+    except (OSError, ValueError) as error:
+        console.print(Text(str(error), "red"), soft_wrap=True)
+        return 1
+    for i, words in enumerate(found):
+        if len(found) > 1:
+            console.print(Text(f"{MASK} {i + 1}", "dim"))
+        wide = max(len(word) for word, _ in words)
+        for k, (word, probability) in enumerate(words):
+            line = Text(f"{word:{wide}}  ", "bold green" if k == 0 else "")
+            line.append(f"{'█' * round(30 * probability)} {probability:.3f}", "dim")
+            console.print(line, soft_wrap=True)
+    return 0
