@@ -151,8 +151,8 @@ def report(run: Run, basis: str) -> Finding:
         between="A thousandth of the paper's pairs, a thirtieth of its weights, batches of a "
         "thirtieth, and a twentieth of its steps, on one processor core in place of eight GPUs; "
         f"the Transformer sees each pair {passes['Transformer']:.0f} times. Batches and dropout "
-        "were tuned for neither. Between the second and the third size of training, at equal "
-        f"operations, the Transformer gains {gain.text(1)} BLEU on the GRU.",
+        "were tuned for neither. From the second to the third size of training, at equal "
+        f"operations, the Transformer's lead over the GRU changes by {gain.text(1)} BLEU.",
         would_decide=would_decide(gap, 0.0 if basis == "operations" else 1.0),
     )  # fmt: skip
 
