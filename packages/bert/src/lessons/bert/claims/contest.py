@@ -28,10 +28,13 @@ COLORS = {
     "BiLSTM": AMBER,
 }  # fmt: skip
 UNLEARNED = "; undecided where neither net is above the most frequent label"
-UNPILOTED = (
-    "Not piloted: sizes, grids and rules were set before any of these nets was trained. Known from "
-    "the editors is one pilot on a made-up language of single sentences, one seed, two layers: 73% "
-    "with hidden words, 34% from the left, 36% from scratch, by chance 33%."
+PILOTS = (
+    "Known before any run: rules, tasks and sizes are older than two pilots at the default scale, "
+    "on a seed apart. In the first, of 800 steps, weights began at 0.02 as in the released code: "
+    "hidden words taught next to nothing (tags 40% right, pairs 52%, sentiment 35%), words from "
+    "the left more (58%, 67%, 82%; with a BiLSTM tags 93%). For that the start was scaled to the "
+    "width, for all alike. In the second, of 1,000 steps, hidden words gave tags 93%, pairs 53%. "
+    "No line was moved; nothing was piloted at the full scale."
 )
 
 
@@ -50,8 +53,9 @@ def points(values: list[float]) -> Interval:
 
 
 def trend(run: Run, measure: Callable[[int], Interval]) -> str:
-    """Tell a measure after each mark of pre-training."""
-    told = [f"{measure(end).text(1)} after {end:,}" for end in ends_of(run)]
+    """Tell a measure after each mark of pre-training; at the default scale at its end only."""
+    ends = ends_of(run)[-1:] if run.scale == "default" else ends_of(run)
+    told = [f"{measure(end).text(1)} after {end:,}" for end in ends]
     return f"{', '.join(told)} steps of pre-training"
 
 
@@ -122,7 +126,7 @@ def protocol(run: Run, *contenders: str, tasks: tuple[str, ...] = TASKS) -> str:
         f"{steps_of(run, n)} steps of {min(BATCH, n)}, dropout 0.1 (but for attention weights); "
         f"rates chosen on dev examples "
         f"({'; '.join(told)}). Each seed has a pre-training, new layers, and labelled examples of "
-        f"its own. {UNPILOTED}"
+        f"its own. {PILOTS}"
     )
 
 

@@ -90,6 +90,7 @@ def learn_shipped(run: Run, seed: int) -> dict[str, Any]:
     config = BertConfig(
         w.vocab_size, width, layers, heads, hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0, max_position_embeddings=max(24, w.rows.shape[1]),
+        initializer_range=0.02 * (768 / width) ** 0.5,  # see `pretraining.config_of`
     )  # fmt: skip
     model = BertForMaskedLM(config, torch.Generator().manual_seed(seed)).to(run.device).train()
     recipe = PreTraining()
