@@ -5,12 +5,10 @@
 # as bins that may be negative: [7, -1, 7] against [7, -2, 7].
 # Expected: one substitution, a distance of 1, as for any other two numbers.
 # Seen, without an error or a warning: 0. Elements are compared by their hashes alone, and in
-# CPython hash(-1) is hash(-2), since −1 tells of an error there; so are hash(0) and hash(2**61 -
-# 1).
+# CPython hash(-1) is hash(-2), since −1 tells of an error there; hash(0) is hash(2**61 - 1).
 # The documentation says that any iterable of hashable objects will do, and not that equal hashes
-# are taken for equal objects. Known in general: issue 37 (classes with a __hash__ of their own),
-# open.
-# What to do: renumber the symbols from 0, or take rapidfuzz, which mended the same in 2022.
+# are taken for equal objects. Known in general: issue 37, open, of objects with one hash.
+# What to do: renumber the symbols from 0, or take rapidfuzz, which tells −1 from −2 since 2022.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -7,7 +7,6 @@
 # Seen, without an error or a warning: several vocabularies, and more than one way to cut the
 # sentence. The pieces beginning with ## get their numbers in the order of a hash table, which is
 # another each time, and pairs that are equally frequent are joined in the order of these numbers.
-# On larger text ties are as common among the rare pairs, which are the last ones joined.
 # The documentation does not speak of it, and there is no seed. A known issue: 1794, open.
 # What to do: train once, keep the file, and never train again to get "the same" tokenizer.
 set -euo pipefail
