@@ -7,8 +7,8 @@
 # stores nothing, says so.
 # Seen, without an error or a warning: most_similar gives "b" a cosine of 3 and the first place.
 # The documentation of fill_norms says that code which changes vectors must see to the lengths; the
-# library's own assignment, add_vector and add_vectors(replace=True) do not. Known for words that
-# are added, where an error tells (issue 3224, open); of replaced ones we found one remark there.
+# library's own assignment, which is add_vectors(replace=True), does not. Known for words that are
+# added, where an error tells (issue 3224, open); of replaced ones we found one remark there.
 # What to do: kv.fill_norms(force=True) after every change.
 set -euo pipefail
 folder=$(mktemp -d)
