@@ -24,7 +24,7 @@ from lessons.bert import (
     count_parameters,
     span_loss,
 )
-from lessons.bert.model import Layer
+from lessons.bert.model import Layer, Norm
 from lessons.bert.padding import Packing
 from lessons.bert.spans import SpanLogits
 
@@ -397,6 +397,49 @@ def test_autocast_and_half_precision(drop):
         torch.testing.assert_close(
             other.prediction_logits[real].float(), want.prediction_logits[real], rtol=0.1, atol=0.3
         )
+
+
+def test_a_nearly_constant_row_has_a_finite_gradient_in_float16():
+    norm = Norm(16, eps=1e-12)
+    for spread in (0.0, 1e-6):
+        row = 0.01 + spread * torch.arange(16)
+        half, single = (row.to(t)[None].requires_grad_() for t in (torch.float16, torch.float32))
+        got = copy.deepcopy(norm).half()(half)
+        got.square().sum().backward()
+        assert got.isfinite().all()
+        assert half.grad.isfinite().all()
+        # Of the row that float16 holds it is what single precision makes of it.
+        torch.testing.assert_close(got.float(), norm(half.detach().float()), rtol=1e-3, atol=1e-3)
+        norm(single).sum().backward()
+        assert single.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_float16_computes_and_learns(drop):
+    net, given = made(BertForPreTraining, drop_padding=drop), batch()
+    real = given[1].bool()
+    half = copy.deepcopy(net).half()
+    got, want = half(*given), net(*given)
+    assert got.prediction_logits.dtype is torch.float16
+    torch.testing.assert_close(
+        got.prediction_logits[real].float(), want.prediction_logits[real], rtol=0.02, atol=0.02
+    )
+    loss = half.loss(given[0], given[0], torch.tensor([0, 1, 1, 0]), *given[1:])
+    assert loss.dtype is torch.float32
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in half.parameters())
+
+
+@pytest.mark.parametrize("direction", ["both", "left_to_right", "right_to_left"])
+@pytest.mark.parametrize("kind", [BertForTokenClassification, BertForSequenceClassification])
+def test_fx_traces_a_net_with_a_head(kind, direction):
+    net = made(kind, direction=direction, drop_padding=True)
+    traced = torch.fx.symbolic_trace(net)
+    for b, t in ((4, 9), (2, 5)):
+        given = batch(b, t)
+        got, want = traced(*given), net(*given)
+        real = given[1].bool() if got.dim() == 3 else slice(None)
+        torch.testing.assert_close(got[real], want[real])
 
 
 @pytest.mark.parametrize(("kind", "direction"), [

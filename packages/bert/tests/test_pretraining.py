@@ -83,6 +83,35 @@ def test_predictions_have_a_limit_and_a_generator():
     assert mask_tokens(ids[:0], special[:0], 4, 1000)[0].shape == (0, 50)
 
 
+def test_whole_words_are_hidden_together_and_never_more_than_fifteen_percent():
+    tokenizer = WordPieceTokenizer([*SPECIAL, "##a", "##b", "c", "d", "e"])
+    ids = torch.tensor([[2, *[7, 5, 6, 8, 9, 5] * 6, 3, 0], [2, *[7, 8, 9] * 12, 3, 0]])
+    continues = tokenizer.inner()[ids]
+    assert continues[0, 1:7].tolist() == [False, True, True, False, False, True]
+    share = torch.zeros(ids.shape)
+    for seed in range(300):
+        _, labels = mask_tokens(
+            ids, ids < 5, 4, 10, continues=continues, generator=torch.Generator().manual_seed(seed)
+        )
+        chosen = labels != -100
+        share += chosen
+        assert (chosen.sum(-1) <= 5).all()  # 15% of 36, rounded
+        assert chosen[1].sum() == 5  # where words are single pieces, all of it
+        together = chosen[:, 1:] == chosen[:, :-1]
+        assert together[continues[:, 1:]].all()
+    assert chosen.any(-1).all()
+    # Every word is chosen alike, but for its length; none of them never.
+    assert share[1, 1:37].min() > 20
+    assert share[0, 1:37].min() > 10
+
+
+def test_words_that_are_too_long_are_passed_over():
+    ids = torch.tensor([[2, 7, 5, 6, 7, 5, 6, 3]])
+    continues = torch.tensor([[0, 0, 1, 1, 0, 1, 1, 0]])
+    _, labels = mask_tokens(ids, ids < 5, 4, 10, continues=continues)
+    assert (labels == -100).all()  # one of six is wanted, and words have three
+
+
 @pytest.mark.parametrize(("changes", "says"), [
     ({"probability": 1.5}, r"probability must be in \[0, 1\], got 1.5"),
     ({"strategy": Strategy(0.8, 0.1, 0.2)}, "strategy must be probabilities that sum to 1"),
@@ -90,6 +119,7 @@ def test_predictions_have_a_limit_and_a_generator():
     ({"mask_token_id": 1000}, "mask_token_id must be 0 to 999, got 1000"),
     ({"max_predictions": 0}, "max_predictions must be at least 1, got 0"),
     ({"special_mask": torch.zeros(2, 4)}, r"one shape .* got \(2, 5\) and \(2, 4\)"),
+    ({"continues": torch.zeros(2, 4)}, r"continues must have the shape .* got \(2, 4\)"),
 ])  # fmt: skip
 def test_masks_that_cannot_be(changes, says):
     ids = torch.ones(2, 5, dtype=torch.long)

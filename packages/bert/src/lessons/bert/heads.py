@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import BertConfig
-from .model import ACTIVATIONS, BertModel, Trunk, single
+from .model import ACTIVATIONS, BertModel, Norm, Trunk, single
 
 IGNORED = -100  # a label that does not count, as torch's cross entropy has it
 
@@ -30,7 +30,7 @@ class MaskedLMHead(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.linear = nn.Linear(config.hidden_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.norm = Norm(config.hidden_size, eps=config.layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self.activation = config.hidden_act
 

@@ -40,6 +40,7 @@ def mask_tokens(
     probability: float = 0.15,
     strategy: Strategy = BERT,
     max_predictions: int | None = None,
+    continues: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Choose tokens to be predicted, and hide them.
@@ -57,6 +58,11 @@ def mask_tokens(
         probability: of a token to be chosen.
         strategy: what the chosen become; `TABLE8` has those of the paper's ablation.
         max_predictions: no more in a sequence (the released code: 20 of 128).
+        continues: (B, T), True at a piece that continues the word before it, such as
+            ``tokenizer.inner()[ids]``: whole words are then chosen, in a random order, each if all
+            of its pieces still fit into the 15%; what a piece becomes is drawn for each by itself.
+            Later than the paper (the released code of May 2019), which gives "no special
+            consideration" to parts of words (A.2). None: pieces are chosen one by one.
         generator: randomness, on the ids' device.
 
     Returns:
@@ -80,6 +86,11 @@ def mask_tokens(
         raise ValueError(f"strategy must be probabilities that sum to 1, got {tuple(strategy)}")
     if not 0 <= mask_token_id < vocab_size:
         raise ValueError(f"mask_token_id must be 0 to {vocab_size - 1}, got {mask_token_id}")
+    if continues is not None and continues.shape != input_ids.shape:
+        raise ValueError(
+            f"continues must have the shape of input_ids, {tuple(input_ids.shape)}, "
+            f"got {tuple(continues.shape)}"
+        )
     if max_predictions is not None and max_predictions < 1:
         raise ValueError(f"max_predictions must be at least 1, got {max_predictions}")
     device, special_BT = input_ids.device, special_mask != 0
@@ -91,7 +102,10 @@ def mask_tokens(
     # The tokens in a random order, specials last: the first ones are chosen.
     order_BT = torch.rand(input_ids.shape, generator=generator, device=device)
     order_BT = order_BT.masked_fill(special_BT, 2.0).argsort(-1).argsort(-1)
-    chosen_BT = order_BT < wanted_B[:, None]
+    if continues is None:
+        chosen_BT = order_BT < wanted_B[:, None]
+    else:
+        chosen_BT = _whole_words(order_BT, continues != 0, special_BT, wanted_B)
 
     fate_BT = torch.rand(input_ids.shape, generator=generator, device=device)
     random_BT = torch.randint(vocab_size, input_ids.shape, generator=generator, device=device)
@@ -100,6 +114,31 @@ def mask_tokens(
     hidden_BT = torch.where(to_random_BT, random_BT.to(input_ids.dtype), input_ids)
     hidden_BT = hidden_BT.masked_fill(to_mask_BT, mask_token_id)
     return hidden_BT, input_ids.masked_fill(~chosen_BT, IGNORED)
+
+
+def _whole_words(
+    order_BT: Tensor, continues_BT: Tensor, special_BT: Tensor, wanted_B: Tensor
+) -> Tensor:
+    """Return the tokens of words that are taken in the order of their first ones, while they fit.
+
+    A word that does not fit is passed over for the next one, so that a sequence may have fewer
+    tokens than are wanted, or none. W counts the words of the batch's longest row.
+    """
+    word_BT = ((~continues_BT | special_BT).cumsum(-1) - 1).clamp(min=0)
+    free_BT = ~special_BT
+    size_BW = torch.zeros_like(order_BT).scatter_add(1, word_BT, free_BT.to(order_BT.dtype))
+    last_BW = torch.full_like(order_BT, order_BT.shape[1])
+    first_BW = last_BW.scatter_reduce(1, word_BT, order_BT, "amin")
+    turn_BW = first_BW.argsort(-1)
+    sorted_BW, taken_BW = size_BW.gather(1, turn_BW), torch.zeros_like(special_BT)
+    total_B = torch.zeros_like(wanted_B)
+    for w in range(order_BT.shape[1]):
+        size_B = sorted_BW[:, w]
+        fits_B = (size_B > 0) & (total_B + size_B <= wanted_B)
+        total_B = total_B + size_B * fits_B
+        taken_BW[:, w] = fits_B
+    chosen_BW = torch.zeros_like(taken_BW).scatter(1, turn_BW, taken_BW)
+    return chosen_BW.gather(1, word_BT) & free_BT
 
 
 def next_token_labels(

@@ -24,6 +24,22 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class Norm(nn.LayerNorm):
+    """Layer normalisation; of float16 in single precision.
+
+    In float16 an ε of 1e-12 is 0, and 1/σ of a row that is nearly constant overflows, so that its
+    gradient is not finite.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        if input.dtype is not torch.float16:
+            return super().forward(input)
+        weight, bias = self.weight.float(), self.bias.float()
+        normed = F.layer_norm(input.float(), self.normalized_shape, weight, bias, self.eps)
+        return normed.to(input.dtype)
+
+
 class Embeddings(nn.Module):
     r"""Sum of three learned embeddings, normalised: $E = \mathrm{LN}(W_{token} + P_t + S_{seg})$.
 
@@ -39,7 +55,7 @@ class Embeddings(nn.Module):
         self.token = nn.Embedding(config.vocab_size, h)
         self.position = nn.Embedding(config.max_position_embeddings, h)
         self.segment = nn.Embedding(config.type_vocab_size, h)
-        self.norm = nn.LayerNorm(h, eps=config.layer_norm_eps)
+        self.norm = Norm(h, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
@@ -139,9 +155,9 @@ class Layer(nn.Module):
         super().__init__()
         h, f = config.hidden_size, config.feed_forward_size
         self.attention = SelfAttention(config)
-        self.norm1 = nn.LayerNorm(h, eps=config.layer_norm_eps)
+        self.norm1 = Norm(h, eps=config.layer_norm_eps)
         self.linear1, self.linear2 = nn.Linear(h, f), nn.Linear(f, h)
-        self.norm2 = nn.LayerNorm(h, eps=config.layer_norm_eps)
+        self.norm2 = Norm(h, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.activation = config.hidden_act
 
@@ -273,7 +289,7 @@ class BertModel(Trunk):
         c = self.config
         mask_BT = self._check(input_ids, attention_mask, token_type_ids)
         x = self.embeddings(input_ids, token_type_ids)
-        seen = visible(mask_BT, c.direction, x.shape[1], x.device)
+        seen = visible(mask_BT, c.direction, x)
         packing = None
         if c.drop_padding and mask_BT is not None and not _traced(x):
             packing = Packing(mask_BT)
@@ -305,6 +321,8 @@ class BertModel(Trunk):
     def _check(self, input_ids, attention_mask, token_type_ids) -> Tensor | None:
         """Raise what ``forward`` says; return the mask as bool."""
         c = self.config
+        if isinstance(input_ids, torch.fx.Proxy):  # traced: there is nothing to look at
+            return None if attention_mask is None else attention_mask != 0
         check_ids("input_ids", input_ids, c.vocab_size)
         if not 0 < input_ids.shape[1] <= c.max_position_embeddings:
             raise ValueError(
@@ -357,7 +375,8 @@ def _keep(x: Tensor, packing: Packing | None, states: list[Tensor] | None) -> No
 def _traced(x: Tensor) -> bool:
     """Return whether what depends on data must be left alone: compiled, mapped or without data."""
     return (
-        torch.compiler.is_compiling()
+        isinstance(x, torch.fx.Proxy)
+        or torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
         or x.device.type == "meta"
     )

@@ -34,18 +34,18 @@ class Packing:
         return empty.index_copy(0, self.where_N, x_NH).unflatten(0, (b, t))
 
 
-def visible(mask_BT: Tensor | None, direction: str, length: int, device: torch.device | None):
+def visible(mask_BT: Tensor | None, direction: str, x_BTH: Tensor) -> Tensor | None:
     """Return what each query may look at, broadcastable to (B, heads, T, T); None: everything.
 
     Args:
         mask_BT: bool, False at padding, which nobody looks at.
         direction: "both"; "left_to_right": itself and what is on its left; "right_to_left".
-        length: T.
-        device: where to make it.
+        x_BTH: of the length T, on the device that is wanted.
     """
     seen = None if mask_BT is None else mask_BT[:, None, None, :]
     if direction != "both":
-        square_QK = torch.ones(length, length, dtype=torch.bool, device=device)
+        length = x_BTH.shape[1]
+        square_QK = x_BTH.new_ones(length, length, dtype=torch.bool)
         sided_QK = square_QK.tril() if direction == "left_to_right" else square_QK.triu()
         seen = sided_QK if seen is None else seen & sided_QK
     return seen

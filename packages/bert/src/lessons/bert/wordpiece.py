@@ -162,6 +162,10 @@ class WordPieceTokenizer:
             mask_BT[b, :n] = 1
         return {"input_ids": ids_BT, "attention_mask": mask_BT, "token_type_ids": types_BT}
 
+    def inner(self) -> Tensor:
+        """Return for each piece whether it continues a word, being one with "##": bool (V,)."""
+        return torch.tensor([piece.startswith("##") for piece in self.pieces])
+
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """Return the words of ids, with a blank between two.
 
