@@ -13,7 +13,9 @@ def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     r"""Return $\mathrm{KL}[p, q] = \sum p (\log p - \log q)$ over the last axis, exactly (nats)."""
     same_shape(logits_p=logits_p, logits_q=logits_q)
     log_p, log_q = logits_p.log_softmax(-1), logits_q.log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
+    # What p never does adds nothing: 0 times −inf would be NaN.
+    apart = (log_p - log_q).masked_fill(log_p == -torch.inf, 0.0)
+    return (log_p.exp() * apart).sum(-1)
 
 
 def kl_estimates(log_probs: Tensor, ref_log_probs: Tensor) -> dict[str, Tensor]:

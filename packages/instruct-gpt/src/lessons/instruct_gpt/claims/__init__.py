@@ -1,5 +1,20 @@
-"""The paper's claims, re-tested: in order of importance, then demonstrations, then errata."""
+"""The papers' claims, re-tested: in order of importance, then demonstrations, then errata."""
 
-from .losses import lower_loss
+from . import comparing, enumerable, errata, headline, labels, shipped, surrogates, tax, write
 
-CLAIMS = [lower_loss]
+CLAIMS = [
+    headline.beats_larger, headline.beats_prompted,
+    headline.prompt_helps, headline.demonstrations_help, headline.comparisons_help,
+    tax.tax_is_less, tax.preference_stays, tax.beats_larger_beta,
+    comparing.shuffled_overfits, comparing.grouped_is_better, comparing.epochs_overfit,
+    comparing.sft_overfits, comparing.sft_score, comparing.sft_preferred,
+    enumerable.gap_closes,
+    surrogates.beats_none, surrogates.beats_adaptive, surrogates.beats_fixed,
+    surrogates.beats_one_epoch,
+    labels.few_are_enough, labels.few_are_as_good, labels.beats_mock,
+    enumerable.root_law, enumerable.price_mitigates,
+    enumerable.near_the_optimum, comparing.other_labellers, shipped.side_by_side,
+    errata.last_weight, errata.last_reward, errata.mixed, errata.sign, errata.swapped,
+    errata.repeated,
+]  # fmt: skip
+COMMANDS = {"write": write.main}
