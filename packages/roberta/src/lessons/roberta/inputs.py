@@ -130,8 +130,10 @@ def doc_sentences(documents: Sequence[Document], max_length: int = 512) -> Itera
 
 def token_batches(
     inputs: Sequence[Packed], tokens: int, generator: torch.Generator | None = None
-) -> Iterator[list[Packed]]:
+) -> Iterator[list[int]]:
     """Deal inputs, in a random order, into batches of about equally many tokens, not inputs.
+
+    Yields the places of a batch's inputs.
 
     Args:
         inputs: of one format.
@@ -148,13 +150,13 @@ def token_batches(
     longest = max(len(packed.ids) for packed in inputs)
     if tokens < longest:
         raise ValueError(f"tokens must be at least {longest}, the longest input, got {tokens}")
-    batch: list[Packed] = []
+    batch: list[int] = []
     count = 0
     for i in torch.randperm(len(inputs), generator=generator).tolist():
         if count + len(inputs[i].ids) > tokens:
             yield batch
             batch, count = [], 0
-        batch.append(inputs[i])
+        batch.append(i)
         count += len(inputs[i].ids)
     yield batch
 

@@ -130,18 +130,18 @@ def accumulate(
     tokens = sum(int((part.labels != IGNORED).sum()) for part in parts)
     if not tokens:
         raise ValueError("parts have no label that counts: all are -100")
-    nsp = isinstance(model, RobertaForPreTraining)
     inputs = sum(len(part.labels) for part in parts)
     device, total = parts[0].input_ids.device, 0.0
     for part in parts:
-        if (part.next_sentence_label is not None) != nsp:
-            raise ValueError("next_sentence_label must come with RobertaForPreTraining only")
+        ids, labels, next_label = part
         with torch.autocast(device.type, dtype) if dtype else contextlib.nullcontext():
-            if isinstance(model, RobertaForPreTraining):
-                lm, next_ = model.losses(*part, reduction="sum")
-                loss = lm / tokens + next_ / inputs
+            if next_label is not None and isinstance(model, RobertaForPreTraining):
+                lm, nsp = model.losses(ids, labels, next_label, reduction="sum")
+                loss = lm / tokens + nsp / inputs
+            elif next_label is None and isinstance(model, RobertaForMaskedLM):
+                loss = model.loss(ids, labels, reduction="sum") / tokens
             else:
-                loss = model.loss(*part[:2], reduction="sum") / tokens
+                raise ValueError("next_sentence_label must come with RobertaForPreTraining only")
         loss.backward()
         total += loss.item()
     return total
