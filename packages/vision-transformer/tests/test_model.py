@@ -446,3 +446,19 @@ def test_pictures_that_do_not_fit_are_refused():
         patchify(torch.zeros(1, 3, 8, 10), 4)
     with pytest.raises(ValueError, match="name must be one of"):
         VisionTransformer.from_preset("G/14")
+
+
+def test_the_readmes_example_in_numbers():
+    image = torch.tensor([[0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0]]).float()
+    patches = patchify(image[None, None], 2)[0]
+    assert patches.tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0]]
+    e = torch.tensor([[1, 0], [1, 1], [1, 0], [1, 1]]).float()
+    assert (patches @ e).tolist() == [[2, 2], [0, 0], [1, 1], [2, 1]]
+    z = patches @ e + torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
+    z = torch.cat([torch.tensor([[1.0, 0.0]]), z])
+    assert z.tolist() == [[1, 0], [2, 2], [0, 1], [2, 1], [3, 2]]
+    scores = z[0] @ z.T / math.sqrt(2)
+    assert [round(s, 2) for s in scores.tolist()] == [0.71, 1.41, 0.0, 1.41, 2.12]
+    weights = scores.softmax(0)
+    assert [round(w, 2) for w in weights.tolist()] == [0.10, 0.21, 0.05, 0.21, 0.43]
+    assert [round(v, 2) for v in (weights @ z).tolist()] == [2.22, 1.53]

@@ -1,5 +1,29 @@
-"""The paper's claims, re-tested: in order of importance, then demonstrations, then errata."""
+"""The paper's claims, re-tested: what is run, the most important first."""
 
-from .losses import lower_loss
+from . import (
+    bigger,
+    compute,
+    contest,
+    errata,
+    glyphs,
+    higher,
+    look,
+    looks,
+    places,
+    pooling,
+    pretext,
+    reader,
+)
 
-CLAIMS = [lower_loss]
+CLAIMS = [
+    contest.same_budget, contest.less_compute, contest.hybrids,
+    contest.mid_sized, contest.small_sets, contest.plateau, contest.overtaking,
+    bigger.larger_worse, bigger.larger_overtakes,
+    places.none, places.alike, places.closer, places.rows_and_columns,
+    looks.global_heads, looks.local_heads, looks.farther,
+    pooling.similarly, pooling.other_rate,
+    pretext.over_scratch, pretext.behind_labels, looks.shifts,
+    glyphs.places, compute.exaflops, higher.higher, reader.shipped,
+    errata.all_tasks, errata.large, errata.two_tables,
+]  # fmt: skip
+COMMANDS = look.Pictures(PICTURE=look.main)
