@@ -9,6 +9,7 @@ from rich.console import Console
 from lessons.bert import BertConfig, BertForMaskedLM, WordPieceTokenizer
 from lessons.bert.claims import (
     ask,
+    contest,
     corpus,
     english,
     finetuning,
@@ -211,6 +212,17 @@ def test_a_rate_at_the_edge_makes_the_grid_grow():
     assert best == 4
     assert sorted(tried) == [0.5, 1, 2, 4, 8]
     assert "at the edge" in pretraining.grid(2.0, {0.5: 2, 1.0: 1, 2.0: 0})
+
+
+def test_where_no_net_is_above_chance_nothing_is_decided(run, monkeypatch):
+    found = contest.interval([1.0, 1.1, 1.2])
+    judged = contest.held(run, found, above=0.0)
+    assert judged.verdict == "holds"
+    monkeypatch.setattr(contest, "chance", lambda run, task: 0.5)
+    values = {"a": [0.49, 0.5, 0.51], "b": [0.6, 0.61, 0.62]}
+    monkeypatch.setattr(contest, "scores", lambda run, contender, task: values[contender])
+    assert contest.learned(run, judged, "pairs", "a", "b") == judged
+    assert contest.learned(run, judged, "pairs", "a").verdict == "undecided"
 
 
 def console():

@@ -20,7 +20,7 @@ CLAIMS = [
     masks.robust, masks.mask_only, masks.random_only,
     sizes.larger, sizes.little_data,
     table7.behind, table7.effective,
-    convergence.slower, convergence.at_once,
+    convergence.slower, convergence.at_once, convergence.longer,
     labels.few_labels, table7.kinds, shipped.small_model,
     errata.tokens, errata.datasets, errata.unhurt, errata.epochs,
 ]  # fmt: skip

@@ -126,7 +126,7 @@ def protocol(run: Run, *contenders: str, tasks: tuple[str, ...] = TASKS) -> str:
         f"{steps_of(run, n)} steps of {min(BATCH, n)}, dropout 0.1 (but for attention weights); "
         f"rates chosen on dev examples "
         f"({'; '.join(told)}). Each seed has a pre-training, new layers, and labelled examples of "
-        f"its own. {PILOTS}"
+        f"its own; all count, none is chosen. {PILOTS}"
     )
 
 
