@@ -6,6 +6,7 @@ Shapes: B batch, Q queries, K keys, M d_model, H heads, D d_kv.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 
 class KeyValueCache:
@@ -109,7 +110,10 @@ class Attention(nn.Module):
         if bias_BHQK is not None:
             bias_BHQK = bias_BHQK.to(query_BHQD.dtype)
         dropout = self.dropout if self.training else 0.0
-        if maps is None:
+        # The kernel has no derivative forward, nor one of the bias where it is mapped (vmap): there,
+        # too, the weights are written out.
+        functional = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+        if maps is None and not functional:
             result_BHQD = F.scaled_dot_product_attention(
                 query_BHQD, key_BHKD, value_BHKD, bias_BHQK, dropout, scale=1.0
             )
@@ -117,8 +121,10 @@ class Attention(nn.Module):
             scores_BHQK = query_BHQD @ key_BHKD.transpose(-2, -1)  # no 1/√d: see the class
             if bias_BHQK is not None:
                 scores_BHQK = scores_BHQK + bias_BHQK
-            maps.append(scores_BHQK.softmax(-1))
-            result_BHQD = F.dropout(maps[-1], dropout) @ value_BHKD
+            weights_BHQK = scores_BHQK.softmax(-1)
+            if maps is not None:
+                maps.append(weights_BHQK)
+            result_BHQD = F.dropout(weights_BHQK, dropout) @ value_BHKD
         return self.o(result_BHQD.transpose(1, 2).flatten(2))
 
     def keys_and_values(self, memory_BKM: Tensor) -> tuple[Tensor, Tensor]:

@@ -168,10 +168,10 @@ class LanguageModel(nn.Module):
         read_BT = targets_of(self.config, decoder_input_ids, labels, None)
         check_ids("decoder_input_ids", read_BT, self.config.vocab_size)
         ids_BS, real_BS = self._aligned(input_ids, attention_mask)
-        if len(read_BT) != len(ids_BS):
+        if read_BT.shape[0] != ids_BS.shape[0]:
             raise ValueError(
-                f"decoder_input_ids must have a row for each of the {len(ids_BS)} of "
-                f"input_ids, got {len(read_BT)}"
+                f"decoder_input_ids must have a row for each of the {ids_BS.shape[0]} of "
+                f"input_ids, got {read_BT.shape[0]}"
             )
         ids_BN = torch.cat([ids_BS, read_BT], 1)
         mask = self._mask(real_BS, ids_BN.shape[1])

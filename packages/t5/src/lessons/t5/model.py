@@ -158,10 +158,10 @@ class T5Model(T5EncoderModel):
         """
         ids_BT = decoder_input_ids
         check_ids("decoder_input_ids", ids_BT, self.config.vocab_size)
-        if len(ids_BT) != len(memory_BSM):  # a single source would be looked at by all targets
+        if ids_BT.shape[0] != memory_BSM.shape[0]:  # all targets would look at a single source
             raise ValueError(
-                f"decoder_input_ids must have a row for each of the {len(memory_BSM)} of "
-                f"input_ids, got {len(ids_BT)}"
+                f"decoder_input_ids must have a row for each of the {memory_BSM.shape[0]} of "
+                f"input_ids, got {ids_BT.shape[0]}"
             )
         mask = causal_mask(ids_BT.shape[1], ids_BT.device)
         if decoder_attention_mask is None:
@@ -201,9 +201,19 @@ class T5ForConditionalGeneration(T5Model):
             with torch.no_grad():  # so that logits have variance 1
                 self.lm_head.weight.normal_(std=config.d_model**-0.5, generator=generator)
 
-    def forward(self, *args: Any, **arguments: Any) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> Tensor:
         """Return the logits (B, T, V) of each target; arguments are those of `T5Model`."""
-        return self.project(super().forward(*args, **arguments))
+        states_BTM = super().forward(
+            input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels
+        )
+        return self.project(states_BTM)
 
     def loss(
         self,
@@ -246,7 +256,7 @@ class T5ForConditionalGeneration(T5Model):
             attention_mask: see `T5EncoderModel.forward`; one example a row.
         """
         memory_BSM, source_BS = self.encode(input_ids, attention_mask)
-        rows = len(memory_BSM) * copies
+        rows = memory_BSM.shape[0] * copies
         mask = (source_BS != 0)[:, None, None].repeat_interleave(copies, 0)
         return Started(Cache(self.decoder, rows, max_len, memory_BSM), mask, memory_BSM)
 
