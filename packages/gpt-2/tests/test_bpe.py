@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lessons.gpt_2 import END_OF_TEXT, ByteLevelBPE, pretokens
-from lessons.gpt_2.bpe import LAST, printable_bytes
+from lessons.gpt_2.pieces import LAST
+from lessons.gpt_2.vocabulary import printable_bytes
 
 TEXT = "low lower lowest: the dog, the dog! The dog? I'll show 12 dogs' naïve bone. " * 3
 

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 import torch
 
-from lessons.gpt_2 import GPT2, GPT2Config, greedy, sample, stream, truncate
+from lessons.gpt_2 import (
+    GPT2,
+    GPT2Config,
+    beam_search,
+    greedy,
+    sample,
+    stream,
+    truncate,
+)
 
 SMALL = GPT2Config(
     vocab_size=13, n_positions=16, n_embd=16, n_layer=2, n_head=4, initializer_range=0.5
@@ -151,3 +159,45 @@ def test_bad_input():
         greedy(net, [[1]], 3)
     with pytest.raises(TypeError, match="greedy takes no top_k"):
         greedy(net, x, 3, top_k=2)
+
+
+def test_a_wide_beam_finds_the_likeliest_of_all():
+    net, x = model(), ids(1, 3)
+    every = torch.cartesian_prod(*[torch.arange(13)] * 3)
+    with torch.no_grad():
+        log_p = net(torch.cat([x.expand(len(every), -1), every], 1))[:, 2:-1].log_softmax(-1)
+    total = log_p.gather(2, every[..., None]).sum((1, 2))
+    (found,) = beam_search(net, x, 3, beams=13 * 13)
+    best = total.topk(5)
+    assert [h.ids for h in found[:5]] == every[best.indices].tolist()
+    assert [h.score for h in found[:5]] == pytest.approx(best.values.tolist(), abs=1e-5)
+    assert beam_search(net, x, 6, beams=1)[0][0].ids == greedy(net, x, 6)[0].tolist()
+
+
+@pytest.mark.parametrize(("how", "text"), [
+    ({"beams": 0}, "beams must be at least 1, got 0"),
+    ({"max_new_tokens": 15}, "3 prompt tokens and max_new_tokens=15 are more than n_positions=16"),
+    ({"eos_token_id": 13}, "eos_token_id must be 0 to 12, got 13"),
+])  # fmt: skip
+def test_beams_refuse(how, text):
+    with pytest.raises(ValueError, match=text):
+        beam_search(model(), ids(1, 3), **{"max_new_tokens": 4} | how)
+    with pytest.raises(TypeError, match="got list"):
+        beam_search(model(), [[1]], 4)
+
+
+def test_new_options_refuse_what_is_out_of_range():
+    for how, text in (
+        ({"min_p": 0.0}, r"min_p must be in \(0, 1\], got 0.0"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty must be positive, got 0.0"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            stream(model(), ids(1, 3), 2, **how)
+
+
+def test_padding_is_not_penalized():
+    net, x = model(), ids(1, 4)
+    padded = torch.cat([torch.full((1, 2), 12), x], 1)
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1]])
+    got = greedy(net, padded, 8, attention_mask_BT=mask, repetition_penalty=1.5)
+    assert torch.equal(got, greedy(net, x, 8, repetition_penalty=1.5))

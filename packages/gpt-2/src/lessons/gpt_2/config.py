@@ -61,6 +61,8 @@ PRESETS = {
     "gpt2-medium": GPT2Config(n_embd=1024, n_layer=24, n_head=16),
     "gpt2-large": GPT2Config(n_embd=1280, n_layer=36, n_head=20),
     "gpt2-xl": GPT2Config(n_embd=1600, n_layer=48, n_head=25),
+    # None of the paper's: small enough to train in minutes, and to ship with this package.
+    "nano": GPT2Config(vocab_size=2048, n_positions=128, n_embd=128, n_layer=3, n_head=2),
 }
 
 # Table 2's first column, in millions. None is the number of parameters of the model: see GPT_VOCAB.

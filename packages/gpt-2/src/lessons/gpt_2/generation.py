@@ -32,7 +32,7 @@ def greedy(model: GPT2, input_ids_BT: Tensor, max_new_tokens: int, **how) -> Ten
 
     Source: §3.5, §3.7 ("greedy decoding").
     """
-    for name in ("temperature", "top_k", "top_p", "generator"):
+    for name in ("temperature", "top_k", "top_p", "min_p", "generator"):
         if name in how:
             raise TypeError(f"greedy takes no {name}; sample does")
     steps = [s.ids for s in stream(model, input_ids_BT, max_new_tokens, temperature=0.0, **how)]
@@ -64,6 +64,8 @@ def stream(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
     attention_mask_BT: Tensor | None = None,
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
@@ -81,6 +83,9 @@ def stream(
         temperature: divides the logits; 0: the likeliest token.
         top_k: draw from the k likeliest tokens only.
         top_p: draw from the fewest tokens that together have this probability.
+        min_p: draw from tokens at least this share as likely as the likeliest.
+        repetition_penalty: above 1: a token that is in the text already has its logit divided by
+            it if positive, else multiplied; the paper has none.
         attention_mask_BT: False or 0 where a prompt is padded, on its left or its right.
         eos_token_id: ends a sequence; None: nothing does.
         pad_token_id: what an ended sequence is filled with; default: ``eos_token_id``.
@@ -101,6 +106,10 @@ def stream(
         raise ValueError(f"top_k must be at least 1, got {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1], got {top_p}")
+    if min_p is not None and not 0 < min_p <= 1:
+        raise ValueError(f"min_p must be in (0, 1], got {min_p}")
+    if not repetition_penalty > 0:
+        raise ValueError(f"repetition_penalty must be positive, got {repetition_penalty}")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
     for name, token in (("eos_token_id", eos_token_id), ("pad_token_id", pad_token_id)):
@@ -121,10 +130,12 @@ def stream(
             f"n_positions={c.n_positions}; crop=True drops the oldest"
         )
 
-    def choose(logits_BV: Tensor) -> Tensor:
+    def choose(logits_BV: Tensor, ids_BT: Tensor, mask_BT: Tensor | None) -> Tensor:
+        if repetition_penalty != 1:
+            logits_BV = penalize(logits_BV, ids_BT, mask_BT, repetition_penalty)
         if temperature == 0:
             return logits_BV.argmax(-1)
-        probability_BV = truncate((logits_BV / temperature).softmax(-1), top_k, top_p)
+        probability_BV = truncate((logits_BV / temperature).softmax(-1), top_k, top_p, min_p)
         return torch.multinomial(probability_BV, 1, generator=generator)[:, 0]
 
     pad = eos_token_id if pad_token_id is None else pad_token_id
@@ -136,7 +147,7 @@ def _steps(
     ids_BT: Tensor,
     mask_BT: Tensor | None,
     steps: int,
-    choose: Callable[[Tensor], Tensor],
+    choose: Callable[[Tensor, Tensor, Tensor | None], Tensor],
     eos: int | None,
     pad: int | None,
     use_cache: bool,
@@ -155,7 +166,7 @@ def _steps(
             states_BTM = model.states(new_BT, mask_BT, cache=cache)
             logits_BV = model.project(states_BTM[:, -1])
             logits_BV = logits_BV.to(torch.promote_types(logits_BV.dtype, torch.float32))
-            ids_B = choose(logits_BV)
+            ids_B = choose(logits_BV, ids_BT, mask_BT)
             log_B = logits_BV.log_softmax(-1).gather(1, ids_B[:, None])[:, 0]
             if eos is not None and pad is not None:
                 ids_B, log_B = ids_B.masked_fill(done_B, pad), log_B.masked_fill(done_B, 0.0)
@@ -169,8 +180,16 @@ def _steps(
             return
 
 
-def truncate(probability_BV: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
-    """Set to zero what is not among the k likeliest, or not in the head of probability p."""
+def truncate(
+    probability_BV: Tensor,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+) -> Tensor:
+    """Set to zero what is not among the k likeliest, in the head of probability p, or likely."""
+    if min_p is not None:
+        least_B1 = min_p * probability_BV.amax(-1, keepdim=True)
+        probability_BV = probability_BV.where(probability_BV >= least_B1, 0)
     if top_k is None and top_p is None:
         return probability_BV
     ordered_BV, order_BV = probability_BV.sort(descending=True, dim=-1, stable=True)
@@ -180,6 +199,15 @@ def truncate(probability_BV: Tensor, top_k: int | None, top_p: float | None) -> 
         before_BV = ordered_BV.cumsum(-1) - ordered_BV
         ordered_BV[before_BV >= top_p * ordered_BV.sum(-1, keepdim=True)] = 0
     return torch.zeros_like(probability_BV).scatter(-1, order_BV, ordered_BV)
+
+
+def penalize(logits_BV: Tensor, ids_BT: Tensor, mask_BT: Tensor | None, penalty: float) -> Tensor:
+    """Make tokens that were read or chosen less likely; padding is no token."""
+    there_BV = torch.zeros_like(logits_BV)
+    tokens_BT = torch.ones_like(ids_BT) if mask_BT is None else mask_BT
+    there_BV.scatter_reduce_(1, ids_BT.long(), tokens_BT.to(there_BV.dtype), "amax")
+    smaller_BV = torch.where(logits_BV > 0, logits_BV / penalty, logits_BV * penalty)
+    return torch.where(there_BV > 0, smaller_BV, logits_BV)
 
 
 def padded_on_the_left(ids_BT: Tensor, attention_mask_BT: Tensor) -> tuple[Tensor, Tensor]:

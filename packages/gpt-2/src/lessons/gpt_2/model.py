@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.utils.checkpoint import checkpoint
 
 from .attention import CausalSelfAttention, KeyValueCache, causal_mask
@@ -212,8 +213,10 @@ class GPT2(nn.Module):
             # Padding looks at itself, so that no softmax is over nothing.
             mask = ((attention_mask_BT[:, None] & causal_TK) | own_TK)[:, None]
         if position_ids_BT is None:
-            position_ids_BT = torch.arange(past, past + t, device=input_ids_BT.device)[None]
-        x_BTM = self.drop(self.wte(input_ids_BT) + self.wpe(position_ids_BT))
+            position = self.wpe.weight[past : past + t]
+        else:
+            position = self.wpe(position_ids_BT)
+        x_BTM = self.drop(self.wte(input_ids_BT) + position)
         for block in self.h:
             if states is not None:
                 states.append(x_BTM)
@@ -249,6 +252,8 @@ class GPT2(nn.Module):
 
     def _check(self, ids_BT, mask_BT, position_ids_BT, cache) -> None:
         c, past = self.config, 0 if cache is None else cache.length
+        if isinstance(ids_BT, Proxy):  # traced: there is nothing to look at
+            return
         if not isinstance(ids_BT, Tensor):
             raise TypeError(f"input_ids must be a tensor of ids, got {type(ids_BT).__name__}")
         for name, ids in (("input_ids", ids_BT), ("position_ids", position_ids_BT)):

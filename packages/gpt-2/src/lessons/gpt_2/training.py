@@ -9,91 +9,19 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from .checkpoint import keep, resume
 from .model import GPT2
-
-
-def write_tokens(
-    path: str | os.PathLike, documents: Iterable[Sequence[int]], vocab_size: int, end: int | None
-) -> int:
-    """Write the ids of documents to a file, which is there whole or not at all; return how many.
-
-    Args:
-        path: of 2 bytes a token where ``vocab_size`` is at most 65,536, else 4.
-        documents: their ids.
-        vocab_size: what the ids must be below.
-        end: id after each document, that of ``<|endoftext|>``; None: none.
-
-    Raises:
-        ValueError: an id that is not in the vocabulary.
-    """
-    path, count = Path(path), 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            for n, document in enumerate(documents):
-                ids = np.asarray([*document, *([] if end is None else [end])], dtype=np.int64)
-                if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
-                    worst = ids.min() if ids.min() < 0 else ids.max()
-                    raise ValueError(
-                        f"document {n} has the id {worst}, allowed are 0 to {vocab_size - 1}"
-                    )
-                file.write(ids.astype(_kind(vocab_size)).tobytes())
-                count += len(ids)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
-
-
-def _kind(vocab_size: int) -> str:
-    return "<u2" if vocab_size <= 1 << 16 else "<u4"
-
-
-class TokenFile:
-    """The tokens of a file of `write_tokens`, read where they are needed.
-
-    Args:
-        path: the file.
-        vocab_size: that it was written with.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: its size is not one of whole tokens, or there is none.
-    """
-
-    def __init__(self, path: str | os.PathLike, vocab_size: int) -> None:
-        kind = np.dtype(_kind(vocab_size))
-        size = Path(path).stat().st_size
-        if not size or size % kind.itemsize:
-            raise ValueError(f"{path} has {size} bytes, expected {kind.itemsize} for each token")
-        self.ids = np.memmap(path, kind, "r")
-
-    def __len__(self) -> int:
-        """Return the number of tokens."""
-        return len(self.ids)
-
-    def batch(self, size: int, length: int, generator: torch.Generator) -> Tensor:
-        """Return windows (size, length) that begin anywhere.
-
-        Raises:
-            ValueError: the file is shorter than a window.
-        """
-        if len(self) < length:
-            raise ValueError(f"the file has {len(self)} tokens, fewer than length={length}")
-        starts = torch.randint(len(self) - length + 1, (size,), generator=generator).tolist()
-        windows = [self.ids[start : start + length].astype(np.int64) for start in starts]
-        return torch.from_numpy(np.stack(windows))
+from .parallel import Spread, alone, place
+from .token_file import TokenFile
 
 
 def param_groups(model: nn.Module, weight_decay: float = 0.01) -> list[dict[str, Any]]:
@@ -134,7 +62,7 @@ class Progress:
 
 
 def train(
-    model: GPT2 | DistributedDataParallel,
+    model: GPT2 | Spread,
     data: TokenFile,
     steps: int,
     *,
@@ -156,11 +84,10 @@ def train(
     What a step draws, windows and dropout, depends on ``seed`` and its number alone: a run that was
     killed and goes on from its checkpoint ends with the same weights. Several processes (torchrun)
     share out each batch and take the steps that one would take, but for dropout, which each draws
-    for itself; every process calls this, and the first writes the checkpoint.
+    for itself; every process calls this, and writes its part of the checkpoint.
 
     Args:
-        model: on the device where it is trained; with several processes in
-            `DistributedDataParallel`.
+        model: on the device where it is trained; with several processes, as `spread` returns it.
         data: tokens.
         steps: in all, those before a checkpoint included.
         batch: sequences a step.
@@ -174,7 +101,7 @@ def train(
         dtype: of autocast, such as torch.bfloat16; None: the model's own.
         chunk: logits held at a time.
         seed: of what is drawn.
-        checkpoint: a file; what is there is gone on from.
+        checkpoint: a folder, which all processes see; what is there is gone on from.
         every: steps between checkpoints; the last step writes one, too.
 
     Raises:
@@ -185,17 +112,19 @@ def train(
                          ("every", every)):  # fmt: skip
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    shared = isinstance(model, DistributedDataParallel)
-    net: Any = model.module if shared else model
-    rank, world = (dist.get_rank(), dist.get_world_size()) if shared else (0, 1)
+    net: Any = model.module if isinstance(model, DistributedDataParallel) else model
+    rank, world = place(model)
     if batch % (accumulate * world):
-        by = f"accumulate ({accumulate})" + (f" times processes ({world})" if shared else "")
+        by = f"accumulate ({accumulate})" + (f" times processes ({world})" if world > 1 else "")
         raise ValueError(f"batch ({batch}) must be divisible by {by}")
     learning_rate(0, steps, peak, warmup)
     length = net.config.n_positions if length is None else length
     device = net.wte.weight.device
-    optimizer = torch.optim.AdamW(param_groups(net, weight_decay), lr=peak, eps=1e-8)
-    first = _resume(checkpoint, net, optimizer, seed)
+    # On a GPU one kernel for all parameters; torch's for the CPU ignores strides.
+    fused = device.type == "cuda"
+    groups = param_groups(net, weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=peak, eps=1e-8, fused=fused)
+    first = resume(checkpoint, model, optimizer, {"seed": seed})
     return _train(
         model, data, optimizer, range(first, steps), (batch, length, accumulate), (peak, warmup),
         clip, (device, dtype, chunk), seed, checkpoint, every, (rank, world),
@@ -223,9 +152,7 @@ def _train(
             torch.manual_seed((seed << 32) + step * world + rank)
             for n, part in enumerate(parts):
                 mixed = torch.autocast(device.type, dtype) if dtype else contextlib.nullcontext()
-                # Processes exchange gradients once a step, with the last part.
-                waits = world > 1 and n + 1 < accumulate
-                with model.no_sync() if waits else contextlib.nullcontext():
+                with alone(model, waits=world > 1 and n + 1 < accumulate):
                     with mixed:
                         loss = model(part, labels_BT=part, chunk=chunk) / accumulate
                     loss.backward()
@@ -235,36 +162,10 @@ def _train(
             dist.all_reduce(mean)
             total = mean.item() / world
         limit = math.inf if clip is None else clip
-        norm = nn.utils.clip_grad_norm_(model.parameters(), limit).item()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+        norm = (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
         optimizer.step()
         due = (step + 1) % every == 0 or step + 1 == steps.stop
-        if checkpoint is not None and due and rank == 0:
-            _keep(checkpoint, getattr(model, "module", model), optimizer, step + 1, seed)
+        if checkpoint is not None and due:
+            keep(checkpoint, model, optimizer, step + 1, {"seed": seed})
         yield Progress(step, total, rate, norm)
-
-
-def _keep(path, model, optimizer, step: int, seed: int) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step,
-             "seed": seed}  # fmt: skip
-    try:
-        torch.save(state, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _resume(path, model, optimizer, seed: int) -> int:
-    """Fill model and optimizer from a checkpoint; return the number of steps that it has behind."""
-    if path is None or not Path(path).exists():
-        return 0
-    state = torch.load(path, map_location=model.wte.weight.device, weights_only=True)
-    if not isinstance(state, dict) or {"model", "optimizer", "step", "seed"} - set(state):
-        raise ValueError(f"{path} is no checkpoint of train")
-    if state["seed"] != seed:
-        raise ValueError(f"{path} is of seed {state['seed']}, not {seed}")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]

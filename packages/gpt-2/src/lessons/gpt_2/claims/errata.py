@@ -17,10 +17,11 @@ from ..lab.run import Run
 )
 def counts(run: Run) -> Finding:
     """Count, with both vocabularies."""
-    exact = {name: count_parameters(config) for name, config in PRESETS.items()}
+    published = {name: PRESETS[name] for name in PRINTED_MILLIONS}
+    exact = {name: count_parameters(config) for name, config in published.items()}
     older = {
         name: count_parameters(dataclasses.replace(config, vocab_size=GPT_VOCAB))
-        for name, config in PRESETS.items()
+        for name, config in published.items()
     }
     fits = all(round(n / 1e6) == PRINTED_MILLIONS[name] for name, n in older.items())
     return Finding(
