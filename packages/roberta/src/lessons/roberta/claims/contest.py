@@ -69,9 +69,9 @@ def scene(run: Run) -> str:
     if run.scale == "paper":
         return "the user's text; MNLI, SST-2 and QNLI, scores on dev"
     return (
-        "the Brown corpus, the King James Bible, Shakespeare and LibreOffice's help in 2,048 "
-        "byte-level tokens, a tenth of the documents as “small”; tags of Brown's other files, "
-        "sentiment of film reviews, topics of Reuters' news (R8)"
+        "two fifths of the documents of the Brown corpus, the King James Bible, Shakespeare and "
+        "LibreOffice's help in 2,048 byte-level tokens (“small” is a tenth of them); tags of "
+        "Brown's other files, sentiment of film reviews, topics of Reuters' news (R8)"
     )
 
 
@@ -81,7 +81,7 @@ def between(run: Run) -> str:
         return "a made-up language, a net of some 70,000 weights, seconds of training"
     return (
         "a net of half a million weights in the place of 110 or 355 million, a few million tokens "
-        "in the place of tens of thousands of millions, 2,000 labelled examples"
+        "in the place of tens of thousands of millions, 1,000 labelled examples"
     )
 
 

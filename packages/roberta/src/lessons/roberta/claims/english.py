@@ -16,9 +16,11 @@ from . import corpus
 from .world import Examples, Task, World, padded
 
 VOCAB_SIZE, LENGTH = 2_048, 128
-SIZES = (2_000, 500, 1_300)  # labelled examples to train on, for dev, to test
+SIZES = (1_000, 300, 1_000)  # labelled examples to train on, for dev, to test
 TAGS = 40  # the most frequent ones by themselves; the others are one
-TINY = 20_000  # tokens that are read forty times
+TINY = 15_000  # tokens that a unit reads forty times
+EVERY, SMALL = 100, 10  # of 256 documents: what is read, and a tenth of it
+SHORT = 64  # tokens of a review or a report
 TASKS = ("tags", "sentiment", "topics")
 
 
@@ -27,11 +29,15 @@ def english(run: Run) -> World:
     """Return real English with its tasks."""
     data = run.data
     texts = corpus.documents(data)
-    read = [text for text in texts if corpus.place("dev " + " ".join(text)) >= 5]
     dev = [text for text in texts if corpus.place("dev " + " ".join(text)) < 5]
+    read = [
+        text
+        for text in texts
+        if corpus.place("dev " + " ".join(text)) >= 5 and corpus.place(" ".join(text)) < EVERY
+    ]
     tokenizer = vocabulary(run, read)
     every, apart = (encoded(tokenizer, part, LENGTH) for part in (read, dev))
-    tenth = [ids for text, ids in zip(read, every) if corpus.place(" ".join(text)) < 26]
+    tenth = [ids for text, ids in zip(read, every) if corpus.place(" ".join(text)) < SMALL]
 
     def task(name: str, seed: int) -> Task:
         rng = random.Random(1_000 * seed + TASKS.index(name))
@@ -49,9 +55,9 @@ def english(run: Run) -> World:
         for groups, n in zip(parts, SIZES):
             pool = [each for each in found if each[0] in groups]
             chosen = rng.sample(pool, min(n, len(pool)))
-            ids = [tokenizer.encode(text, max_length=LENGTH).ids for _, text, _ in chosen]
+            ids = [tokenizer.encode(text, max_length=SHORT).ids for _, text, _ in chosen]
             made.append(
-                Examples(padded(ids, LENGTH, PAD_ID), torch.tensor([label for *_, label in chosen]))
+                Examples(padded(ids, SHORT, PAD_ID), torch.tensor([label for *_, label in chosen]))
             )
         return Task(1 + max(label for *_, label in found), *made)
 
