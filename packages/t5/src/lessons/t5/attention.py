@@ -110,7 +110,7 @@ class Attention(nn.Module):
         if bias_BHQK is not None:
             bias_BHQK = bias_BHQK.to(query_BHQD.dtype)
         dropout = self.dropout if self.training else 0.0
-        # The kernel has no derivative forward, nor one of the bias where it is mapped (vmap): there,
+        # The kernel has no derivative forward, nor, where it is mapped (vmap), of the bias: there,
         # too, the weights are written out.
         functional = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
         if maps is None and not functional:

@@ -27,6 +27,8 @@ def train_unigram(
 ) -> SentencePieceUnigram:
     """Return a vocabulary of so many pieces, the three special ones included.
 
+    Fewer, where the texts have not so many stretches that are worth a piece.
+
     Args:
         texts: what to learn from.
         size: pieces, sentinels not counted.

@@ -50,7 +50,7 @@ def from_hugging_face(
     for name in (*COPIES, "lm_head.weight"):
         if "shared.weight" not in state and name in state:
             state["shared.weight"] = state[name]
-        if name in state and torch.equal(state[name], state["shared.weight"]):
+        if name in state and _equal(state[name], state["shared.weight"]):
             del state[name]
     if kind is None:
         decodes = any(name.startswith("decoder.") for name in state)
@@ -82,6 +82,12 @@ def to_hugging_face(model: T5EncoderModel) -> dict[str, Tensor]:
     if isinstance(model, T5ForConditionalGeneration):
         theirs.setdefault("lm_head.weight", shared)
     return theirs
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Say whether two tensors hold the same; on the meta device, where nobody can say: no."""
+    alike = (a.shape, a.dtype, a.device) == (b.shape, b.dtype, b.device) and not a.is_meta
+    return alike and torch.equal(a, b)
 
 
 def _hugging_face(name: str) -> str:
