@@ -69,7 +69,7 @@ labels = torch.randint(0, 1000, (args.batch,), device=args.device)
 peer = timm.create_model("vit_base_patch16_224")
 ours = from_timm(peer.state_dict())
 face = transformers.ViTForImageClassification(
-    transformers.ViTConfig(num_labels=1000, layer_norm_eps=1e-6)
+    transformers.ViTConfig.from_dict({"num_labels": 1000, "layer_norm_eps": 1e-6})
 )
 released = to_hugging_face(ours)
 with torch.no_grad():

@@ -194,13 +194,15 @@ class VisionTransformer(nn.Module):
                 module.reset_parameters(generator)
             elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
-        for block in self.blocks:
-            block.attention.reset_parameters(generator)
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.reset_parameters(generator)
         if self.backbone is not None:
             self.backbone.reset_parameters(generator)
         weight = self.patch_embedding.weight
         weight.normal_(std=weight[0].numel() ** -0.5, generator=generator)
-        self.patch_embedding.bias.zero_()
+        if self.patch_embedding.bias is not None:
+            self.patch_embedding.bias.zero_()
         if self.cls_token is not None:
             self.cls_token.zero_()
         if self.head is not None:
@@ -222,9 +224,10 @@ class VisionTransformer(nn.Module):
 
     def forward_features(self, images_BChw: Tensor, maps: list[Tensor] | None = None) -> Tensor:
         """Return all tokens behind the last norm, (B, S, D), the class token first."""
-        patches_BND = self.embed(images_BChw)
-        size = tuple(images_BChw.shape[2:]) if self.config.dynamic_size else None
-        return self.encode(patches_BND, self.config.grid_of(size) if size else None, maps)
+        patches_BND, grid = self.embed(images_BChw), None
+        if self.config.dynamic_size:
+            grid = self.config.grid_of((images_BChw.shape[2], images_BChw.shape[3]))
+        return self.encode(patches_BND, grid, maps)
 
     def embed(self, images_BChw: Tensor) -> Tensor:
         """Return the embedded patches (B, N, D), before the class token and positions (eq. 1)."""
@@ -232,7 +235,7 @@ class VisionTransformer(nn.Module):
         size = None if c.dynamic_size else pair(c.image_size)
         images_BChw = check_images(images_BChw, c.in_channels, size)
         if c.dynamic_size:
-            c.grid_of(tuple(images_BChw.shape[2:]))
+            c.grid_of((images_BChw.shape[2], images_BChw.shape[3]))
         if self.backbone is not None:
             images_BChw = self.backbone(images_BChw)
         return self.patch_embedding(images_BChw).flatten(2).transpose(1, 2)

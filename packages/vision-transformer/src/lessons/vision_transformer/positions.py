@@ -26,6 +26,8 @@ class PositionEmbedding(nn.Module):
     Source: eq. 1, D.4.
     """
 
+    fixed: Tensor
+
     def __init__(
         self,
         kind: str,

@@ -37,12 +37,12 @@ class StandardizedConv(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, bias=False)
         self.outside, self.inside, _ = EPSILONS[numerics]
 
-    def forward(self, x_BChw: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Convolve (B, C, h, w)."""
         variance, mean = torch.var_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
         weight = (self.weight - mean) / ((variance + self.inside).sqrt() + self.outside)
-        x_BChw = pad_same(x_BChw, self.kernel_size[0], self.stride[0])
-        return F.conv2d(x_BChw, weight, None, self.stride)
+        padded_BChw = pad_same(input, self.kernel_size[0], self.stride[0])
+        return F.conv2d(padded_BChw, weight, None, self.stride)
 
 
 def group_norm(channels: int, numerics: str) -> nn.GroupNorm:

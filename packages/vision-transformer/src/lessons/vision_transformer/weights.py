@@ -80,7 +80,8 @@ def from_timm(
 ) -> VisionTransformer:
     """Return the model of a timm state dict, hybrids included.
 
-    Sizes come from the shapes.
+    Sizes come from the shapes. A class token is taken for what the head reads, as in all released
+    weights of the paper's models: names do not tell whether a model averages beside it.
 
     Args:
         state: ``timm_model.state_dict()``, or ``load(path)``.
@@ -241,15 +242,13 @@ def described(
         ValueError: no patch embedding or positions, or a number of them that is no square.
     """
 
-    def shape(name: str, dims: int, wanted: bool = True) -> tuple[int, ...] | None:
+    def shape(name: str, dims: int) -> list[int]:
         tensor = state.get(their_name(name))
-        if tensor is None and not wanted:
-            return None
         if tensor is None or tensor.dim() != dims or not tensor.numel():
             got = None if tensor is None else tuple(tensor.shape)
             theirs = their_name(name)
             raise ValueError(f"state must have {theirs!r}, a tensor of {dims} axes, got {got}")
-        return tuple(tensor.shape)
+        return list(tensor.shape)
 
     def count(name: str) -> int:
         n = 0
@@ -257,15 +256,15 @@ def described(
             n += 1
         return n
 
-    d, channels, *patch = shape("patch_embedding.weight", 4) or ()
-    _, length, _ = shape("positions.table", 3) or ()
+    d, channels, *patch = shape("patch_embedding.weight", 4)
+    _, length, _ = shape("positions.table", 3)
     pool = "cls" if their_name("cls_token") in state else "gap"
     stages = count("backbone.stages.{}.0.conv1.weight")
     sizes: dict[str, Any] = {"backbone": None}
     reduction = 1
     if stages:
         blocks = (count(f"backbone.stages.{i}.{{}}.conv1.weight") for i in range(stages))
-        width, channels, *_ = shape("backbone.root.weight", 4) or ()
+        width, channels, *_ = shape("backbone.root.weight", 4)
         sizes = {"backbone": tuple(blocks), "backbone_width": width}
         reduction = 2 ** (stages + 1)
     if image_size is None:
@@ -273,14 +272,16 @@ def described(
         if side * side != length - (pool == "cls"):
             raise ValueError(f"{length} positions are no square grid of patches: give image_size")
         image_size = (side * patch[0] * reduction, side * patch[1] * reduction)
-    head = shape("head.weight", 2, wanted=False)
-    hidden = shape("pre_logits.weight", 2, wanted=False)
+    classes, hidden = (
+        shape(name, 2)[0] if their_name(name) in state else None
+        for name in ("head.weight", "pre_logits.weight")
+    )
     heads = max(1, d // 64) if num_heads is None else num_heads
-    mlp, _ = shape("blocks.0.mlp.fc1.weight", 2) or ()
+    mlp, _ = shape("blocks.0.mlp.fc1.weight", 2)
     sizes |= {
         "image_size": image_size, "patch_size": tuple(patch), "in_channels": channels,
-        "num_classes": head[0] if head else 0, "hidden_size": d, "mlp_dim": mlp,
+        "num_classes": classes or 0, "hidden_size": d, "mlp_dim": mlp,
         "num_layers": max(1, count("blocks.{}.norm1.weight")), "num_heads": heads, "pool": pool,
-        "representation_size": hidden[0] if hidden else None,
+        "representation_size": hidden,
     }  # fmt: skip
     return ViTConfig(**(sizes | changes))

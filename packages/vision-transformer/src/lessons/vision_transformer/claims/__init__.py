@@ -2,6 +2,7 @@
 
 from . import (
     bigger,
+    budgets,
     compute,
     contest,
     errata,
@@ -16,7 +17,7 @@ from . import (
 )
 
 CLAIMS = [
-    contest.same_budget, contest.less_compute, contest.hybrids,
+    budgets.same_budget, budgets.less_compute, budgets.hybrids,
     contest.mid_sized, contest.small_sets, contest.plateau, contest.overtaking,
     bigger.larger_worse, bigger.larger_overtakes,
     places.none, places.alike, places.closer, places.rows_and_columns,

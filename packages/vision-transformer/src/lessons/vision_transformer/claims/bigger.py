@@ -3,9 +3,10 @@
 from typing import Any
 
 from ..lab.claim import Finding, claim
+from ..lab.figures import BLUE, GREEN
 from ..lab.run import Run
-from ..lab.statistics import every, judge, paired
-from .contest import decide, draw_widths, field
+from ..lab.statistics import every, interval, judge, paired
+from .contest import decide, field
 from .data import name, seen, sizes
 from .nets import widths
 from .train import cohort, rates_told
@@ -20,6 +21,18 @@ def by_width(run: Run) -> dict[str, Any]:
         rows = [cohort(run, "vit", size, seeds, width) for size in chosen]
         found[f"width {width}"] = [field(row) for row in rows]
     return found
+
+
+def draw_widths(figure, numbers) -> None:
+    """Draw accuracies of the smaller and the larger Vision Transformer."""
+    axes = figure.subplots()
+    for width, color in zip(numbers["widths"], (GREEN, BLUE)):
+        means = [interval(values) for values in numbers[f"width {width}"]]
+        ends = [[m.mean - m.low for m in means], [m.high - m.mean for m in means]]
+        axes.errorbar(numbers["sizes"], [m.mean for m in means], ends, fmt="o-", ms=3, color=color,
+                      label=f"width {width}")  # fmt: skip
+    axes.set(xscale="log", xlabel="training pictures", ylabel="test accuracy (%)")
+    axes.legend()
 
 
 def finding(run: Run, judged, ours: str, found: dict[str, Any]) -> Finding:

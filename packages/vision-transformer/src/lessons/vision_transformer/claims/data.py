@@ -73,7 +73,7 @@ def sizes(run: Run) -> list[int]:
 def seen(run: Run, size: int) -> int:
     """Return how many pictures a net sees in training at a size."""
     few = run.pick(
-        test=[128] * 4, default=[12_000, 16_000, 24_000, 800 * COPIES * 4],
+        test=[128] * 4, default=[8_000, 12_000, 16_000, 800 * COPIES * 3],
         full=[80_000, 150_000, 275_000, 55_000 * COPIES],
     )  # fmt: skip
     return dict(zip(sizes(run), few))[size]

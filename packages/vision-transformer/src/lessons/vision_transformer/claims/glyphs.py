@@ -50,9 +50,9 @@ def found_glyphs(run: Run, net: str, size: int, seed: int) -> float:
         model = ResNet(1, stages, 2, CLASSES)
     x, y = glyphs(size, 1000 + seed)
     dev, test = glyphs(500, 1), glyphs(run.pick(test=200, default=2000), 2)
-    count = run.pick(test=96, default=25_000, full=60_000)
-    feed = batches(x, y, count, 32, 1, torch.Generator().manual_seed(seed))
-    fit(run, model, feed, -(-count // 32), LR[net], dev, f"{net}, {size:,} glyphs")
+    count = run.pick(test=96, default=16_000, full=60_000)
+    feed = batches(x, y, count, 64, 1, torch.Generator().manual_seed(seed))
+    fit(run, model, feed, -(-count // 64), LR[net], dev, f"{net}, {size:,} glyphs")
     return accuracy(model, *test)
 
 

@@ -25,11 +25,11 @@ def larger(model: VisionTransformer, way: str, seed: int) -> VisionTransformer:
         return resized(model, side, interpolation=way)
     new = resized(model, side)
     with torch.no_grad():
-        cells = new.positions.table[:, 1:]
+        cells = new.get_parameter("positions.table")[:, 1:]
         if way == "drawn anew":
             cells.normal_(std=0.02, generator=torch.Generator().manual_seed(seed))
         else:  # what an implementation does that takes the sequence for a line
-            old = model.positions.table[:, 1:]
+            old = model.get_parameter("positions.table")[:, 1:]
             cells.copy_(old.repeat(1, cells.shape[1] // old.shape[1], 1))
     return new
 
@@ -44,12 +44,12 @@ def enlarged(run: Run, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     model = VisionTransformer(c, torch.Generator().manual_seed(seed)).to(run.device)
     x, y = subset(run, run.pick(test=40, default=800, full=6_000), seed)
-    count = run.pick(test=64, default=20_000, full=60_000)
+    count = run.pick(test=64, default=12_000, full=60_000)
     generator = torch.Generator(run.device).manual_seed(seed)
     low = F.interpolate(x, (small, small), mode="area")
     dev = (F.interpolate(data["dev"][0], (small, small), mode="area"), data["dev"][1])
-    feed = batches(low, y, count, 32, 1, generator)
-    fit(run, model, feed, -(-count // 32), 2e-3, dev, "small pictures")
+    feed = batches(low, y, count, 64, 1, generator)
+    fit(run, model, feed, -(-count // 64), 2e-3, dev, "small pictures")
     test_low = F.interpolate(data["test"][0], (small, small), mode="area")
     found: dict[str, Any] = {"small": accuracy(model, test_low, data["test"][1])}
     for way in WAYS:

@@ -1,8 +1,10 @@
 """The contenders: Vision Transformers, and a ResNet of as many parameters and operations."""
 
+import dataclasses
 import functools
 import itertools
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +19,11 @@ SLACK = {"operations": 0.05, "parameters": 0.10}  # what counts as equal
 
 def config(run: Run, width: int, positions: str = "1d", pool: str = "cls") -> ViTConfig:
     """Return a Vision Transformer of 16 patches: of 7 × 7 pixels in a full run, 2 × 2 of digits."""
+    sizes: dict[str, Any] = {"positions": positions, "pool": pool}
     return ViTConfig(
         image_size=run.pick(test=8, default=8, full=28), in_channels=1, num_classes=10,
         patch_size=run.pick(test=2, default=2, full=7), hidden_size=width, mlp_dim=4 * width,
-        num_layers=run.pick(test=2, default=2, full=4), num_heads=max(1, width // 16),
-        positions=positions, pool=pool,
+        num_layers=run.pick(test=2, default=2, full=4), num_heads=max(1, width // 16), **sizes,
     )  # fmt: skip
 
 
@@ -128,9 +130,6 @@ def resnet_like(run: Run, width: int) -> tuple[ResNet, int]:
     return ResNet(1, stages, kind[1]), resnet_counts(1, stages, kind[1], size)[0]
 
 
-HYBRIDS = {"backbone": (1,), "backbone_width": 8, "patch_size": 2, "image_size": 32}
-
-
 def hybrid_config(run: Run, width: int) -> ViTConfig:
     """Return a hybrid of as many operations as the Vision Transformer of a width, or fewer.
 
@@ -138,9 +137,9 @@ def hybrid_config(run: Run, width: int) -> ViTConfig:
     are 16 tokens as well; a layer of the Transformer pays for them.
     """
     c = config(run, width)
-    return ViTConfig(
-        **HYBRIDS, in_channels=1, num_classes=10, hidden_size=width, mlp_dim=4 * width,
-        num_layers=max(1, c.num_layers - 1), num_heads=c.num_heads,
+    return dataclasses.replace(
+        c, image_size=32, patch_size=2, backbone=(1,), backbone_width=8,
+        num_layers=max(1, c.num_layers - 1),
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def transferred(run: Run, beginning: str, seed: int) -> dict[str, Any]:
     model.reset_head(len(FIRST))
     model = model.to(run.device)
     train, dev, test = (halves(run, split) for split in ("train", "dev", "test"))
-    batch = run.pick(test=32, default=32, full=128)
+    batch = run.pick(test=32, default=64, full=128)
     count = run.pick(test=128, default=16_000, full=110_000)
     steps, loss = -(-count // batch), None
     feed = batches(*train["first"], count, batch, 1, generator)

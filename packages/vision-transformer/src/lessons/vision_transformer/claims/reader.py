@@ -23,8 +23,8 @@ def kept(run: Run, seed: int) -> dict[str, Any]:
     model = clothes.recall(path, sizes)  # as it will be read
     x, y = sets(run)["test"]
     right = outputs(model, x).argmax(1) == y
-    shown = [(right & (y == k)).nonzero()[0].item() if (right & (y == k)).any() else k
-             for k in range(0, 10, 2)]  # fmt: skip
+    first = ((right & (y == k)).nonzero().flatten().tolist() for k in range(0, 10, 2))
+    shown = [found[0] if found else 0 for found in first]
     c = model.config
     maps = model.attention_maps(x[:256])
     count = min(28, c.patch_size**2 if isinstance(c.patch_size, int) else 1)
@@ -33,7 +33,7 @@ def kept(run: Run, seed: int) -> dict[str, Any]:
         "looks": [[p.tolist() for p in panels(look(model, x[i : i + 1]))] for i in shown],
         "classes": [CLASSES[int(y[i])] for i in shown],
         "filters": embedding_filters(model.patch_embedding.weight, count)[:, 0].tolist(),
-        "similarity": position_similarity(model.positions.table, c.grid).tolist(),
+        "similarity": position_similarity(model.state_dict()["positions.table"], c.grid).tolist(),
         "distance": attention_distance(maps, c.grid, c.patch_size).tolist(),
     }  # fmt: skip
 
