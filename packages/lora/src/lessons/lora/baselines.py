@@ -41,13 +41,13 @@ def top_layers(model: nn.Module, n: int = 2) -> nn.Module:
     return model
 
 
-def host_layers(model: nn.Module) -> list[nn.Module]:
+def host_layers(model: nn.Module) -> list[Any]:
     """Return the Transformer layers of one of this package's hosts.
 
     Raises:
         TypeError: it has none.
     """
-    found = [module for module in model.modules() if isinstance(module, Layer | Block)]
+    found: list[Any] = [m for m in model.modules() if isinstance(m, Layer | Block)]
     if not found:
         raise TypeError(f"{type(model).__name__} has no layer of this package's hosts")
     return found

@@ -43,8 +43,13 @@ class BertConfig:
             )
 
 
-_ROBERTA = {"vocab_size": 50_265, "max_position_embeddings": 514, "type_vocab_size": 1,
-            "layer_norm_eps": 1e-5, "first_position": 2}  # fmt: skip
+_ROBERTA: dict[str, Any] = {
+    "vocab_size": 50_265,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+    "first_position": 2,
+}
 BERT_PRESETS = {
     "bert-base": BertConfig(),
     "roberta-base": BertConfig(**_ROBERTA),
@@ -63,6 +68,10 @@ class Tree(nn.Module):
         super().__init__()
         for name, module in modules.items():
             self.add_module(name, module)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a module by its name."""
+        return super().__getattr__(name)
 
 
 class Layer(nn.Module):
@@ -84,7 +93,8 @@ class Layer(nn.Module):
 
     def forward(self, x_BTD: Tensor, seen: Tensor | None) -> Tensor:
         """Map (B, T, D) to the same; ``seen`` (B, 1, 1, T) says what may be looked at."""
-        own, out = self.attention.get_submodule("self"), self.attention.output
+        own: Any = self.attention.get_submodule("self")
+        out = self.attention.output
         q, k, v = (
             layer(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (own.query, own.key, own.value)

@@ -107,7 +107,7 @@ class GPT2(nn.Module):
         super().__init__()
         self.config = config = config or GPT2Config()
         d = config.n_embd
-        self.transformer = nn.ModuleDict({
+        self.transformer: Any = nn.ModuleDict({
             "wte": nn.Embedding(config.vocab_size, d), "wpe": nn.Embedding(config.n_positions, d),
             "h": nn.ModuleList(Block(config) for _ in range(config.n_layer)),
             "ln_f": nn.LayerNorm(d),

@@ -26,7 +26,7 @@ class LoRALayer(nn.Module):
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__()
-        self.base = base.requires_grad_(False)
+        self.base: Any = base.requires_grad_(False)
         self.lora_A, self.lora_B = nn.ParameterDict(), nn.ParameterDict()
         self.magnitude = nn.ParameterDict()  # DoRA's lengths of rows
         self.scaling: dict[str, float] = {}
@@ -107,7 +107,10 @@ class LoRALayer(nn.Module):
         weight = self.frozen
         # Over weights of half precision (or integers) A and B are single: their steps are small.
         low = not weight.is_floating_point() or torch.finfo(weight.dtype).bits < 32
-        made = {"device": weight.device, "dtype": torch.float32 if low else weight.dtype}
+        made: dict[str, Any] = {
+            "device": weight.device,
+            "dtype": torch.float32 if low else weight.dtype,
+        }
         self.lora_A[name] = nn.Parameter(torch.empty(A_shape, **made))
         self.lora_B[name] = nn.Parameter(torch.empty(B_shape, **made))
         self.reset(name, config.init, generator)

@@ -1,4 +1,4 @@
-"""What it costs: numbers kept, memory, steps of training, latency (§4.1, §4.2, Table 1)."""
+"""What it costs: numbers kept, memory, latency (§4.1, §4.2, Table 1)."""
 
 import functools
 import statistics
@@ -8,8 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..baselines import adapters_h, adapters_l, full
-from ..bert import BERT_PRESETS, Bert, BertConfig, Classifier
-from ..config import PRESETS, LoRAConfig
+from ..config import LoRAConfig
 from ..gpt2 import GPT2, GPT2_PRESETS, GPT2Config
 from ..injection import adapted_layers, inject, merge, merge_and_unload
 from ..lab.claim import Finding, claim
@@ -35,8 +34,7 @@ def gpt3(r: int | None) -> dict[str, int]:
     "C9", "abstract, §4.2", "LoRA trains ten thousand times fewer numbers.",
     quotes="the checkpoint size is reduced by roughly 10,000× (from 350GB to 35MB)",
     asks="GPT-3 by its shape, without memory: q and v, r 4, in all 96 layers, against the "
-    "175,255.8M "
-    "of Table 4. Roughly: within a tenth.",
+    "175,255.8M of Table 4. Roughly: within a tenth.",
     holds_if="the ratio lies within 9,000 and 11,000", fails_if="it lies outside",
     paper="10,000 times; 35 MB",
 )  # fmt: skip
@@ -48,9 +46,8 @@ def numbers_kept(run: Run) -> Finding:
         exact(9_000 <= times <= 11_000), ours=f"{times:,.0f} times, {megabytes:.1f} MB",
         ran="Counted on the meta device.",
         measured=f"{trained:,} numbers, {megabytes:.1f} MB in half precision "
-        f"({megabytes / 1.048576:.1f} "
-        f"MiB): {times:,.0f} times fewer than {PRINTED:,.0f}. The shape itself has "
-        f"{gpt3(None)['all']:,}.",
+        f"({megabytes / 1.048576:.1f} MiB): {times:,.0f} times fewer than {PRINTED:,.0f}. The "
+        f"shape itself has {gpt3(None)['all']:,}.",
         numbers={"trained": trained, "times": times},
     )  # fmt: skip
 
@@ -60,8 +57,7 @@ def numbers_kept(run: Run) -> Finding:
     quotes="we reduce that VRAM usage by up to 2/3 if r ≪ dmodel as we do not need to store the "
     "optimizer states for the frozen parameters",
     asks="GPT-3 by its shape, r 4: weights and Adam's two moments in one precision, as the "
-    "sentence "
-    "counts; gradients, which it leaves out, beside.",
+    "sentence counts; gradients, which it leaves out, beside.",
     holds_if="the share saved lies within .01 of 2/3", fails_if="it does not",
     paper="1.2 TB to 350 GB: 71%",
 )  # fmt: skip
@@ -80,8 +76,7 @@ def memory(run: Run) -> Finding:
         ran="Counted on the meta device, two bytes a number; activations left out.",
         measured=f"Weights and moments: {100 * share:.1f}% less; with gradients "
         f"{100 * saved['and gradients']:.1f}%. LoRA keeps {ours['weights'] / 1e9:.0f} GB of "
-        f"weights "
-        f"and {(ours['moments'] + ours['gradients']) / 1e6:.0f} MB beside.",
+        f"weights and {(ours['moments'] + ours['gradients']) / 1e6:.0f} MB beside.",
         numbers=saved,
     )  # fmt: skip
 
@@ -101,8 +96,7 @@ def host(run: Run) -> GPT2:
 @claim(
     "C11", "abstract, §4.1", "Once merged, an adapted model costs what the model did.",
     quotes="this guarantees that we do not introduce any additional latency during inference "
-    "compared "
-    "to a fine-tuned model by construction",
+    "compared to a fine-tuned model by construction",
     asks="By construction: after merging the same operations are done on matrices of the same "
     "shapes. Counted, with names and shapes of all weights; and the outputs are the adapted ones.",
     holds_if="operations, names and shapes are the base's, and outputs equal the unmerged ones to "
@@ -137,8 +131,7 @@ def merged(run: Run) -> Finding:
         ours=f"{after:,} operations before and after",
         ran="A GPT-2 of random weights, float64, 32 tokens.",
         measured=f"{before:,} operations before, {with_adapter:,} with the adapter beside, "
-        f"{after:,} "
-        f"merged; outputs differ by {error:.0e}.",
+        f"{after:,} merged; outputs differ by {error:.0e}.",
         numbers={"before": before, "beside": with_adapter, "after": after, "error": error},
     )  # fmt: skip
 
@@ -250,57 +243,4 @@ def mitigated(run: Run) -> Finding:
         f"{interval(both['many']).text(3)} in a batch.",
         numbers={}, timings=both, between="a CPU, whose small layers cost what they compute",
         would_decide=decide(gap, 1.0),
-    )  # fmt: skip
-
-
-def step_seconds(run: Run, rounds: int) -> dict[str, list[float]]:
-    """Return CPU seconds of steps of training, all weights and LoRA by turns."""
-    config = run.pick(test=BertConfig(40, 16, 2, 2, 32, 32), default=BERT_PRESETS["minilm-l6"])
-    batch, length = run.pick(test=(2, 8), default=(16, 32))
-    arms = {}
-    for name in ("all", "LoRA"):
-        model = Classifier(Bert(config, torch.Generator().manual_seed(0)), 2)
-        model.to(run.device).train()
-        if name == "LoRA":
-            inject(model, PRESETS["roberta-base"])
-        free = [p for p in model.parameters() if p.requires_grad]
-        arms[name] = model, torch.optim.AdamW(free, 1e-4)
-    ids = torch.arange(batch * length, device=run.device).view(batch, length) % config.vocab_size
-    found: dict[str, list[float]] = {name: [] for name in arms}
-    for turn in run.track(range(rounds + 1), "steps of training"):
-        for name in list(arms) if turn % 2 else list(arms)[::-1]:
-            model, optimizer = arms[name]
-            began = time.process_time()
-            loss = model(ids).logsumexp(-1).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if turn:  # the first one makes memory
-                found[name].append(time.process_time() - began)
-    return found
-
-
-@claim(
-    "C14", "§4.2", "A step of training is a quarter faster.",
-    quotes="We also observe a 25% speedup during training on GPT-3 175B compared to full fine-tuning",
-    asks="Steps of MiniLM's shape, 16 sequences of 32, AdamW, all weights and LoRA (q and v, r "
-    "8) by "
-    "turns, one thread, CPU time. A quarter faster: 1.25 times as many steps (the throughputs of "
-    "footnote 5 have 1.33). Arithmetic allows 1.5: a third of it is weights' gradients.",
-    holds_if="the 95% interval of (time, all) / (time, LoRA) lies above 1.25",
-    fails_if="it lies below 1.25", paper="43.1/32.5 = 1.33",
-)  # fmt: skip
-def speedup(run: Run) -> Finding:
-    """Judge the ratio of times."""
-    rounds = run.pick(test=4, default=20, full=100)
-    found = run.trial(step_seconds, rounds=rounds)
-    gap = ratio(found["all"], found["LoRA"])
-    return Finding(
-        judge(gap, above=1.25, paper_regime=False), ours=f"{gap.text(2)} times",
-        ran=f"{rounds} steps of each, random weights.",
-        measured=f"A step takes {1e3 * statistics.median(found['all']):.0f} ms with all weights, "
-        f"{1e3 * statistics.median(found['LoRA']):.0f} ms with LoRA: {gap.text(3)} times.",
-        numbers={}, timings={"ratio": [gap.mean, gap.low, gap.high]},
-        between="a small model on a CPU",
-        would_decide=decide(gap, 1.25),
     )  # fmt: skip

@@ -114,8 +114,7 @@ def draw_seeds(figure, numbers) -> None:
     "C7", "§7.2, Fig. 4", "Two seeds learn common directions; random matrices have none.",
     draw_seeds,
     quotes="we also plot two random Gaussian matrices, which do not share any common singular "
-    "value "
-    "directions with each other",
+    "value directions with each other",
     asks="φ(8, 8) of A of r 64 from two seeds, mean over layers, W_q and W_v, minus that of two "
     "Gaussian matrices of the same shape. The seeds' own first A are Gaussian too: without "
     "learning the difference is 0.",
@@ -216,8 +215,7 @@ def correlated(run: Run) -> Finding:
 @claim(
     "C8b", "§7.3, Table 7", "The update does not repeat W's top directions.",
     quotes="instead of repeating the top singular directions of W, ∆W only amplifies directions "
-    "that "
-    "are not emphasized in W",
+    "that are not emphasized in W",
     asks=f"{ASKS} The ratio of ‖UᵀWV‖ to that with W's own top 8. The paper has .015 (r 4) and .05 "
     "(r 64); the line is twice the larger.",
     holds_if="the 95% interval of the ratio over 5 seeds lies below .1",

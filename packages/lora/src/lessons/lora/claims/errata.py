@@ -12,8 +12,7 @@ LORA = (87.5, 95.1, 89.7, 63.4, 93.3, 90.8, 86.6, 91.5)
     "E1", "Table 2", "The lead of RoBERTa base comes from one task, RTE.",
     quotes="RoBbase (LoRA) 0.3M … 87.2",
     asks="The means of Table 2 with and without RTE. (App. D.1: LoRA's RTE, MRPC and STS-B begin "
-    "at "
-    "an MNLI checkpoint.)",
+    "at an MNLI checkpoint.)",
 )  # fmt: skip
 def rte(run: Run) -> Finding:
     """Average without RTE."""

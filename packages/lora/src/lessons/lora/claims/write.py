@@ -28,7 +28,7 @@ def main(argv: list[str], console: Console | None = None) -> int:
     try:
         model, pieces = recall(args.adapter, args.model)
         if args.adapter:
-            model = merge_and_unload(model)
+            merge_and_unload(model)
         ids = torch.tensor([pieces.encode(prompt)], dtype=torch.long)
         generator = torch.Generator().manual_seed(args.seed)
         written = model.generate(ids, args.length, args.temperature, generator)
