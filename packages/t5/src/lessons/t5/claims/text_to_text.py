@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..adafactor import Adafactor
-from ..lab.claim import Finding, claim
+from ..lab.claim import Finding, claim, demonstration
 from ..lab.run import Run
-from ..lab.statistics import exact
 from ..objectives import pad
 from .contest import SEEDS, Contest, base, finding, judged, noise, ran
 from .training import TUNE_BATCH, TUNE_RATE, best_rate, pretrained, tuning_steps
@@ -66,7 +65,7 @@ def headed(run: Run, seed: int, rate: float = TUNE_RATE, part: str = "test") -> 
 
 
 @claim(
-    "C2a",
+    "C2",
     "§4.1",
     says="Writing the label does as well as a softmax over the labels.",
     quotes="In spite of its simplicity, we found the text-to-text framework obtained comparable "
@@ -96,27 +95,20 @@ def comparable(run):
     return finding(run, gap, judged(run, gap, above=-2 * sigma), both)
 
 
-@claim(
-    "C2b",
-    "§2.4",
-    says="A tuned model writes only labels.",
-    quotes="In this case, we always count the model's output as wrong, though we never observed "
-    "this behavior in any of our trained models.",
-    asks="Whether any answer to a review of the test films is neither “fresh” nor “rotten”.",
-    holds_if="no answer of any seed is",
-    fails_if="one is",
-    paper="never",
+@demonstration(
+    "D3",
+    "Whether tuned models write only labels.",
+    source="§2.4, “we never observed this behavior in any of our trained models”",
+    asks="How many answers to reviews of the test films are neither “fresh” nor “rotten”; such an "
+    "answer counts as wrong. Of nets this small the paper's sentence says nothing.",
 )
 def legal(run):
     """Count the answers that are no label."""
     found = base(run)
-    illegal, count = (
-        sum(t["illegal"] for t in found),
-        len(found)
-        * len(world(run).tasks["review"]["test"][: run.pick(test=32, default=300, full=1_400)]),
-    )
+    each = len(world(run).tasks["review"]["test"][: run.pick(test=32, default=300, full=1_400)])
+    illegal, count = sum(t["illegal"] for t in found), len(found) * each
     return Finding(
-        exact(illegal == 0),
+        None,
         ours=f"{illegal} of {count:,} answers are no label",
         ran=ran(run, len(found)),
         measured=f"{illegal} of {count:,} answers are neither of the two words.",
