@@ -206,8 +206,12 @@ def held_out(model: GPT2, folder: Path, tokens: ByteLevelBPE, most: int = 200_00
     if not path.is_file() or len(ids := TokenFile(path, len(tokens)).ids[:most]) <= n:
         return ""
     windows = torch.from_numpy(ids[: len(ids) // n * n].astype(np.int64)).view(-1, n)
-    nats = [model(part, labels_BT=part).item() * len(part) for part in windows.split(32)]
-    loss = sum(nats) / len(windows)
-    size = len(tokens.decode_bytes(windows[:, 1:].flatten().tolist()))
-    bits = loss / math.log(2) * windows[:, 1:].numel() / size
+    end = tokens.special.get(END_OF_TEXT, -1)
+    labels = windows.masked_fill(windows == end, -100)  # the end of a text is none of its bytes
+    known = [(part[:, 1:] != -100).sum().item() for part in labels.split(32)]
+    parts = zip(windows.split(32), labels.split(32), known)
+    nats = sum(model(x, labels_BT=y).item() * count for x, y, count in parts)
+    scored = windows[:, 1:]
+    size = len(tokens.decode_bytes(scored[scored != end].tolist()))
+    loss, bits = nats / sum(known), nats / math.log(2) / size
     return f"Held out: loss {loss:.4f}, {bits:.3f} bits a byte. "

@@ -110,6 +110,19 @@ def passages(run: Run, count: int) -> list[Passage]:
     return made
 
 
+def anywhere(run: Run, count: int) -> list[Passage]:
+    """Return passages of 80 words before a word anywhere in the novels, the same each run."""
+    draw, made = random.Random(2), []
+    texts = [text.split(" ") for text in corpus.documents(run, "austen")]
+    while len(made) < count:
+        text = draw.choices(texts, [len(text) for text in texts])[0]
+        at = draw.randrange(min(80, len(text) - 1), len(text))
+        word = WORD.match(text[at])  # without the comma behind it
+        if word and text[at - 1]:
+            made.append(Passage(" ".join(text[max(at - 80, 0) : at]), word[0]))
+    return made
+
+
 def most_frequent(asked: list[Question]) -> float:
     """Return the share right of the choice that is most frequent in the context, ties shared."""
     right = [

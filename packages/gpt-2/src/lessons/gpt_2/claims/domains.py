@@ -15,9 +15,9 @@ BETWEEN = (
 ASKED = (
     "Bits a byte on unseen parts of Jane Austen's novels. Zero-shot: nets 128 wide with 4 layers, "
     "trained on newsgroups, Brown, Shakespeare, King James and manuals, of each at most 1.5 MB. In "
-    "domain: nets with the same tokens, of the width, length of training and dropout that are best "
-    "on a part of Austen kept for that, at most as long as those on the web; learning rates as "
-    "tuned on the web, by width. Five seeds."
+    "domain: nets with the same tokens, of the width, learning rate, length of training and "
+    "dropout that are best on a part of Austen kept for that, at most as wide and as long as those "
+    "on the web, whose learning rate is tuned. Five seeds."
 )
 
 
@@ -73,8 +73,8 @@ def told(numbers: dict[str, Any], width: str) -> str:
 def ran(numbers: dict[str, Any]) -> str:
     """Say what the nets in the domain were given."""
     parts = [
-        f"{int(size) / 1e6:g} MB: width {best['width']}, {best['share']:g} of the steps, dropout "
-        f"{best['dropout']:g}, best of {best['tried']}"
+        f"{int(size) / 1e6:g} MB: width {best['width']}, rate {best['rate']:g}, "
+        f"{best['share']:g} of the steps, dropout {best['dropout']:g}, best of {best['tried']}"
         for size, best in numbers["chosen"].items()
     ]
     return f"In domain, chosen on dev: {'; '.join(parts)}."

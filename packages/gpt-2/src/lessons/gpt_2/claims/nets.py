@@ -120,7 +120,7 @@ def bits(run: Run, net: GPT2, what: str, most: int) -> float:
     """Return bits a byte of the first ``most`` tokens of a text, half a window of context each."""
     ids, _ = encoded(run, what)
     ids = ids[: most + 1]
-    n = net.config.n_positions
+    n, end_of_text = net.config.n_positions, tokens_of(run).special[END_OF_TEXT]
     total, at = 0.0, 1
     starts = list(range(0, max(len(ids) - n, 1), n // 2))
     for group in [starts[i : i + 32] for i in range(0, len(starts), 32)]:
@@ -131,9 +131,11 @@ def bits(run: Run, net: GPT2, what: str, most: int) -> float:
             end = min(s + n, len(ids))
             fresh = torch.arange(at, end, device=run.device)  # not scored by the window before
             labels = ids[at:end].to(run.device)
-            total -= log_p[row, fresh - s - 1].gather(1, labels[:, None]).double().sum().item()
+            picked = log_p[row, fresh - s - 1].gather(1, labels[:, None])[:, 0]
+            total -= picked[labels != end_of_text].double().sum().item()
             at = end
-    size = len(tokens_of(run).decode_bytes(ids[1:at].tolist()))
+    text = ids[1:at]
+    size = len(tokens_of(run).decode_bytes(text[text != end_of_text].tolist()))
     return total / math.log(2) / size
 
 
@@ -163,12 +165,12 @@ def on_the_web(
     bpe = tokens_of(run)
     for kind in ("names", "nouns"):
         found[kind] = cloze.share_right(net, bpe, cloze.questions(run, kind, asked))
-    # Calibration needs many answers, and is asked of the largest of the three only.
-    count = asked * (6 if width == widths(run)[-1] else 2)
-    shares, right, filtered = cloze.answers(net, bpe, cloze.passages(run, count))
-    found |= {"shares": shares, "right": right}
+    _, right, filtered = cloze.answers(net, bpe, cloze.passages(run, 2 * asked))
     found["last words"] = sum(right) / len(right)
     found["last words, filtered"] = sum(filtered) / len(filtered)
+    if width == widths(run)[-1]:  # calibration needs many answers, and is asked of the widest only
+        # Words anywhere: of a last word we know more than the net, namely that it is the last.
+        found["shares"], found["right"], _ = cloze.answers(net, bpe, cloze.anywhere(run, 6 * asked))
     return found
 
 
@@ -186,30 +188,29 @@ def tuned_rate(run: Run, width: int) -> tuple[float, int]:
 
 
 def in_domain(
-    run: Run, characters: int, width: int, share: float, dropout: float, seed: int
+    run: Run, characters: int, width: int, rate: float, share: float, dropout: float, seed: int
 ) -> dict[str, float]:
     """Train a net on so much of Austen; return bits a byte on her dev and test parts."""
     net = build(run, width, seed, dropout)
     ids, _ = encoded(run, "austen train", characters)
     steps = max(int(steps_of(run) * share), 2)
-    rate, _ = tuned_rate(run, width)
     fit(run, net, ids, steps, rate, seed, f"{characters / 1e6:g} MB of Austen")
     most = run.pick(test=500, default=40_000)
     return {part: bits(run, net, f"austen {part}", most) for part in ("dev", "test")}
 
 
 def tuned_in_domain(run: Run, characters: int) -> tuple[dict[str, Any], int]:
-    """Return width, share of the steps and dropout that are best on Austen's dev part."""
+    """Return width, rate, share of the steps and dropout that are best on Austen's dev part."""
 
     def loss(point: dict[str, Any]) -> float:
         return run.trial(in_domain, characters=characters, seed=run.seed, **point)["dev"]
 
     axes = {
         "share": [1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0],
-        "width": widths(run), "dropout": DROPOUTS,
+        "width": widths(run), "dropout": DROPOUTS, "rate": RATES,
     }  # fmt: skip
     about = 1 / 2 if characters >= 1e6 else 1 / 4 if characters >= 3e5 else 1 / 8
-    start = {"share": about, "width": widths(run)[1], "dropout": 0.1}
+    start = {"share": about, "width": widths(run)[1], "dropout": 0.1, "rate": 3e-3}
     return refine(loss, axes, start, run.scale == "test")
 
 

@@ -234,7 +234,7 @@ def draw_calibration(figure, numbers) -> None:
     "§3.8",
     quotes="The probability GPT-2 assigns to its generated answers is well calibrated",
     says="Of its answers, as many are right as their probabilities say.",
-    asks="The last words of 1,200 sentences of Austen, answered by the likeliest word, with its "
+    asks="1,200 words anywhere in Austen, answered by the likeliest next word, with its "
     "probability; the fifth that a net is most sure of. The paper's own measure, the most "
     "confident answers, in which accuracy (63.1%) and mean probability (58.9%, Table 5) are 4.2 "
     "points apart.",
