@@ -121,6 +121,20 @@ def test_equal_generators_draw_equal_weights_and_copies_are_equal():
         assert torch.equal(one(x), other(x))
 
 
+def test_it_is_captured_whole_and_runs_in_half_precision():
+    net, x = model().float(), ids(2, 7)
+    mask = torch.arange(7)[None] >= torch.tensor([0, 3])[:, None]
+    captured = torch.compile(net, fullgraph=True, backend="eager")
+    torch.testing.assert_close(captured(x, mask), net(x, mask))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net(x, mask)
+        drawn = sample(net, x, 4, mask, generator=generator())
+        again = token_log_probs(net, x, drawn.ids, mask)
+    assert (half.float() - net(x, mask))[mask].abs().max() < 0.5
+    assert (again - drawn.log_probs).abs().max() < 0.5
+    assert drawn.log_probs.dtype == torch.float32
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"n_layer": 0}, "n_layer must be at least 1, got 0"),
     ({"n_head": 3}, r"n_embd \(16\) must be divisible by n_head \(3\)"),

@@ -169,6 +169,17 @@ def test_the_best_of_n():
     assert best_of_n_kl(16) == pytest.approx(math.log(16) - 15 / 16)
 
 
+def test_losses_are_captured_whole():
+    new, old, advantages = draw(3, 5) - 3, draw(3, 5, seed=1) - 3, draw(3, 5, seed=2)
+    mask = torch.arange(5)[None] < torch.tensor([5, 2, 4])[:, None]
+
+    def whole(x):
+        return clipped_policy_loss(x, old, advantages, mask) + value_loss(x, advantages, mask)
+
+    captured = torch.compile(whole, fullgraph=True, backend="eager")
+    torch.testing.assert_close(captured(new), whole(new))
+
+
 L, A = torch.full((2, 3), -1.0), torch.zeros(2, 3)
 
 

@@ -6,7 +6,8 @@ from ..lab.claim import Finding, claim
 from ..lab.figures import BLUE, INK, MUTED, RED
 from ..lab.run import Run
 from ..lab.statistics import Interval, interval, judge
-from .steps import outcomes, seeds_of, sizes, told, win_rate
+from .outcomes import outcomes, seeds_of, told, win_rate
+from .steps import sizes
 
 BETWEEN = (
     "models a thousand to a million times smaller than the paper's, one text, and a program that "

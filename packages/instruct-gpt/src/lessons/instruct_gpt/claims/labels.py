@@ -11,22 +11,19 @@ from ..lab.statistics import interval, judge
 from ..reward import RewardModel, choice_loss
 from ..sampling import sample
 from .headline import BETWEEN, wins
+from .outcomes import examined, rate, seeds_of, told
 from .steps import (
     adam,
     base,
     by_model,
     comparisons,
     descend,
-    examined,
     prompts_of,
-    rate,
     reinforced,
     reward_model,
     rewards_of,
     seeded,
-    seeds_of,
     sizes,
-    told,
 )
 from .worlds import mock_reward, world
 

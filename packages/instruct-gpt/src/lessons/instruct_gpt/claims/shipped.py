@@ -1,4 +1,4 @@
-"""Demonstration D4: the models that ship with this package, trained by a full run."""
+"""Demonstration D3: the models that ship with this package, trained by a full run."""
 
 import dataclasses
 import json
@@ -14,18 +14,9 @@ from ..model import GPT
 from ..reward import RewardModel
 from ..sampling import Responses, joined, sample, token_log_probs
 from ..weights import load, save
+from .outcomes import examined, gamma, rate
 from .pieces import Pieces
-from .steps import (
-    base,
-    by_model,
-    examined,
-    gamma,
-    rate,
-    reinforced,
-    reward_model,
-    scored_by,
-    supervised,
-)
+from .steps import base, by_model, reinforced, reward_model, scored_by, supervised
 from .worlds import VOCABULARY, world
 
 POLICIES = ("base", "SFT", "PPO-ptx")
@@ -96,7 +87,7 @@ def recall(path: Path) -> Shipped:
     if not path.is_file():
         raise OSError(
             f"no trained models at {path}: this package ships none yet; "
-            "`python -m lessons.instruct_gpt --full --claim D4 --data FOLDER` trains them "
+            "`python -m lessons.instruct_gpt --full --claim D3 --data FOLDER` trains them "
             "(about half an hour; README.md says what FOLDER is)"
         )
     from safetensors import safe_open
@@ -166,7 +157,7 @@ def learn_shipped(run: Run, seed: int) -> dict[str, Any]:
 
 
 @demonstration(
-    "D4",
+    "D3",
     "Base, SFT and PPO-ptx side by side, in two megabytes.",
     source="Ouyang, Figure 2",
     asks="The three steps at the middle size. A full run trains the models that this package "

@@ -5,7 +5,8 @@ from ..lab.figures import BLUE, MUTED, RED
 from ..lab.run import Run
 from ..lab.statistics import HOLDS, every, interval, judge, paired
 from .headline import BETWEEN, length, wins
-from .steps import BETA, gamma, outcomes, seeds_of, sizes, told
+from .outcomes import gamma, outcomes, seeds_of, told
+from .steps import BETA, sizes
 
 
 def losses(trials: list[dict]) -> list[float]:
