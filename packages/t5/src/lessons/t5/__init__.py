@@ -1,6 +1,6 @@
 """T5: Exploring the Limits of Transfer Learning with a Text-to-Text Transformer (2020)."""
 
-from .adafactor import FINE_TUNING_LR, Adafactor, inverse_sqrt_lr
+from .adafactor import Adafactor, inverse_sqrt_lr
 from .attention import Attention
 from .config import PRESETS, T5Config, count_parameters
 from .decoding import Hypotheses, beam_search, greedy, length_penalty, sample
@@ -40,7 +40,6 @@ from .unigram_training import train_unigram
 from .weights import from_hugging_face, load, save, to_hugging_face
 
 __all__ = [
-    "FINE_TUNING_LR",
     "PRESETS",
     "TASKS",
     "Adafactor",

@@ -127,6 +127,3 @@ def inverse_sqrt_lr(step: int, warmup: int = 10_000) -> float:
         if not value >= 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     return max(step, warmup) ** -0.5
-
-
-FINE_TUNING_LR = 1e-3  # §3.1.2: constant

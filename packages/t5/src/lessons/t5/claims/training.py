@@ -103,7 +103,7 @@ def count_examples(run: Run) -> int:
     return run.pick(test=128, default=16_000, full=32_000)
 
 
-@functools.lru_cache(12)
+@functools.lru_cache(64)
 def pretrained(
     run: Run, architecture: str, objective: str, repeats: int, seed: int, share: float = 1.0
 ) -> tuple[Net, float]:
