@@ -60,8 +60,11 @@ def recall(path: Path = PATH) -> tuple[GPT2, ByteLevelBPE]:
         raise ValueError(f"{path} has no tokens beside its weights: it is another model's")
     tokens = dict(enumerate(ByteLevelBPE.train(["a"], 257).tokens.values()))
     merges = [(base64.b64decode(a), base64.b64decode(b)) for a, b in about["merges"]]
+    known = set(tokens.values())
     for a, b in merges:
-        tokens[len(tokens)] = a + b
+        if a + b not in known:  # two pairs may make the same bytes
+            known.add(a + b)
+            tokens[len(tokens)] = a + b
     bpe = ByteLevelBPE(tokens, merges, {END_OF_TEXT: len(tokens)})
     model = from_hugging_face(state, n_head=about["n_head"]).to(torch.float32)
     return model.eval(), bpe
