@@ -49,7 +49,7 @@ def finetune(
     torch.manual_seed(seed + 13)  # of dropout: whether a net had to be trained again is no matter
     n = len(set_.train.ids)
     size = min(BATCH, n)
-    steps = run.pick(test=2, default=60, full=-(-3 * n // size), paper=-(-10 * n // size))
+    steps = run.pick(test=2, default=50, full=-(-3 * n // size), paper=-(-10 * n // size))
     optimizer = torch.optim.AdamW(parameter_groups(net, 0.1), rate, BASE.betas, BASE.eps)
     scheduler = linear_schedule(optimizer, steps, warmup=round(0.06 * steps))
     passes = -(-steps * size // n)

@@ -1,11 +1,12 @@
 """A made-up language with documents and labels, for runs that have no texts.
 
 Its 96 words are four kinds of six synonyms in each of four slots; a sentence has eight words, whose
-slots are 0 1 2 3 0 1 2 3. A document has a topic t of 0 to 7 and a few sentences; each sentence
-has a kind, which follows from that of the sentence before: it is t + 1 further (modulo 4), four
-times of five. A word is of its sentence's kind, moved by its slot in the topics from 4 on, nine
-times of ten; and of its six synonyms two are the topic's favourites, taken seven times of ten. So
-what is around a sentence tells its words, and its words tell what is around it.
+slots go round, from any of the four on, so that a place in the input says nothing. A document has
+a topic t of 0 to 7 and a few sentences; each sentence has a kind, which follows from that of the
+sentence before: it is t + 1 further (modulo 4), four times of five. A word is of its sentence's
+kind, moved by its slot in the topics from 4 on, nine times of ten; and of its six synonyms two are
+the topic's favourites, taken seven times of ten. So what is around a sentence tells its words, and
+its words tell what is around it.
 """
 
 import torch
@@ -29,15 +30,16 @@ def document(topic: int, n: int, generator: torch.Generator) -> tuple[list[list[
     ):
         kind = (kind + 1 + topic) % KINDS if chance < 0.8 else int(other)
         kinds.append(kind)
-    slot_W = torch.arange(WORDS) % SLOTS
-    kind_NW = (torch.tensor(kinds)[:, None] + slot_W * (topic // 4)) % KINDS
+    start_N1 = torch.randint(SLOTS, (n, 1), generator=generator)
+    slot_NW = (start_N1 + torch.arange(WORDS)) % SLOTS
+    kind_NW = (torch.tensor(kinds)[:, None] + slot_NW * (topic // 4)) % KINDS
     noise_NW = torch.randint(KINDS, kind_NW.shape, generator=generator)
     kind_NW = torch.where(torch.rand(kind_NW.shape, generator=generator) < 0.9, kind_NW, noise_NW)
     favourite = torch.rand(kind_NW.shape, generator=generator) < 0.7
     two_NW = 2 * (topic % 3) + torch.randint(2, kind_NW.shape, generator=generator)
     any_NW = torch.randint(SYNONYMS, kind_NW.shape, generator=generator)
     synonym_NW = torch.where(favourite, two_NW, any_NW)
-    words_NW = FIRST + (slot_W * KINDS + kind_NW) * SYNONYMS + synonym_NW
+    words_NW = FIRST + (slot_NW * KINDS + kind_NW) * SYNONYMS + synonym_NW
     return words_NW.tolist(), kinds
 
 

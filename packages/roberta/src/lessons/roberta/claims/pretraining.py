@@ -68,7 +68,7 @@ LARGE = FULL.but(batch=8, beta2=BASE.betas[1])  # all changes that cost nothing:
 
 def unit(run: Run) -> int:
     """Return the tokens that one unit of compute reads: what BERT's recipe gets."""
-    return run.pick(test=600, default=128_000, full=600_000, paper=256 * 512 * 1_000_000)
+    return run.pick(test=600, default=100_000, full=600_000, paper=256 * 512 * 1_000_000)
 
 
 def batch_tokens(run: Run, recipe: Recipe) -> int:
@@ -157,11 +157,9 @@ def tokens_in_step(run: Run, recipe: Recipe, length: int) -> float:
 def parts_of(run: Run, step: Step) -> list[Part]:
     """Return a step in parts that fit into memory."""
     size = run.pick(test=2, default=64, full=64, paper=64)
-    every = [x if x is None else x.to(run.device).split(size) for x in step]
-    ids, labels, nsp = every
-    assert ids is not None
-    assert labels is not None
-    return [Part(*part) for part in zip(ids, labels, nsp or [None] * len(ids))]
+    ids, labels = (x.to(run.device).split(size) for x in step[:2])
+    nsp = [None] * len(ids) if step.apart is None else step.apart.to(run.device).split(size)
+    return [Part(*part) for part in zip(ids, labels, nsp)]
 
 
 def pretrain(run: Run, rate: float, seed: int, **changes: Any) -> dict[str, Any]:
@@ -209,8 +207,8 @@ def pretrain(run: Run, rate: float, seed: int, **changes: Any) -> dict[str, Any]
 def examine(run: Run, model: Any) -> float:
     """Return the loss in nats of hidden tokens in texts apart.
 
-    They are packed as FULL-SENTENCES and hidden alike for all nets. Where it is no number, or worse
-    than knowing nothing, it is counted as knowing nothing: the logarithm of the vocabulary.
+    They are packed as FULL-SENTENCES and hidden alike for all nets. Where it is no number, the net
+    counts as knowing nothing: the logarithm of the vocabulary.
     """
     w, generator = world(run), torch.Generator().manual_seed(0)
     inputs = list(full_sentences(w.dev, w.length))
@@ -225,8 +223,7 @@ def examine(run: Run, model: Any) -> float:
         )
         total, count = total + float(found), count + int((labels != -100).sum())
     model.train()
-    nothing = math.log(w.vocab_size)
-    return min(total / count, nothing) if math.isfinite(total) else nothing
+    return total / count if math.isfinite(total) else math.log(w.vocab_size)
 
 
 def tell(recipe: Recipe) -> str:

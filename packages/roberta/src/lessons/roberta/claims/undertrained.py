@@ -61,7 +61,8 @@ def draw_stairs(figure, numbers: dict[str, Any]) -> None:
 def undertrained(run: Run) -> Finding:
     """Judge the two ends, and draw what lies between."""
     found = contest(run, ("RoBERTa, five units", LONGEST), ("BERT, one unit", BERTS))
-    found.numbers["table"] = table(run, {"BERT's recipe": BERTS, **STAIRS})
+    if run.scale in ("full", "paper"):
+        found.numbers["table"] = table(run, {"BERT's recipe": BERTS, **STAIRS})
     return found
 
 
@@ -181,6 +182,7 @@ def no_overfitting(run: Run) -> Finding:
     holds_if="the 95% interval of RoBERTa − BERT, paired, lies above 1.6 points",
     fails_if="it lies below 1.6",
     paper="2.4 points on MNLI, 1.6 on SST-2",
+    full_only=True,
 )
 def same_data(run: Run) -> Finding:
     """Judge with the paper's own excess of compute."""
