@@ -113,7 +113,7 @@ def test_every_head_and_back(name):
     ours, (kind, _) = converted(reference), KINDS[name]
     assert type(ours) is kind
     ids = RIGHT[None].repeat(2, 1, 1) if name == "RobertaForMultipleChoice" else RIGHT
-    found = reference(ids, (ids != 1).long())
+    found = reference(ids, attention_mask=(ids != 1).long())
     if kind is RobertaModel:
         pairs = zip(ours(ids), (found.last_hidden_state, found.pooler_output))
         pairs = [(a[ids != 1], b[ids != 1]) if a.dim() == 3 else (a, b) for a, b in pairs]
