@@ -113,8 +113,8 @@ def draw_learning(figure, numbers):
     "attention or a GRU, each at its best rate at each length; the share right over 1,000 batches. "
     "A longer sequence lengthens the GRU's path alone, so each kind is compared with itself, at 4 "
     "and at 16. (Pilots of 400 batches, another seed: at 64 and 32 attention alone left chance; at "
-    "16 the GRU had .58. Five seeds of these runs, 0.021 ± 0.022, left it undecided: hence fifteen, "
-    "and no more.)",
+    "16 the GRU had .58. Five seeds of these runs, 0.021 ± 0.022, left it undecided: hence "
+    "fifteen, and no more.)",
     holds_if="the 95% interval of [GRU(4) − GRU(16)] − [attention(4) − attention(16)], shares "
     "right, paired by seed, lies above 0",
     fails_if="it lies below 0",
