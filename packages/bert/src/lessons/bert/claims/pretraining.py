@@ -45,7 +45,7 @@ def config_of(run: Run, direction: Direction = "both", size: str = "large") -> B
     """Return the net of this run; "small" is the smaller one of C5.
 
     Weights begin with 0.02 √(768 / width): as the paper's width has it, products are as large. With
-    0.02 a net of 48 begins so flat that the first pilot's had learned nothing after 800 steps.
+    0.02 a net of 48 begins flat, and the first pilot's had learned nothing after 800 steps.
 
     Pre-training has no dropout at the smaller scales, where no text is read often enough to be
     learned by heart; fine-tuning has the paper's 0.1, at the smaller scales but for the weights of

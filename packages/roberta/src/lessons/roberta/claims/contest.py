@@ -11,7 +11,11 @@ from .finetuning import BATCH, means, scores, tuning_of
 from .pretraining import Recipe, batch_tokens, config_of, dev_losses, rate_of, tell, unit
 from .world import world
 
-UNPILOTED = "Not piloted: sizes and rules were set before any of these nets was trained."
+PILOTS = (
+    "Rules are older than one pilot at the default scale, one seed, of a made-up language that has "
+    "been changed since: tags 35% right by BERT's recipe and 37% by RoBERTa's, pairs 77% and 63%. "
+    "No rule was moved; nothing was piloted at the full scale, whose sizes follow from timed steps."
+)
 
 
 def seeds(run: Run) -> range:
@@ -103,7 +107,7 @@ def protocol(run: Run, *recipes: Recipe) -> str:
         f"{listed}. Fine-tuned on {len(w.task(w.tasks[0], run.seed).train.ids):,} examples in "
         f"batches of {BATCH}, rates {', '.join(f'{t} {r:g}' for t, r in tuning.items())}, chosen "
         f"with BERT's recipe. Each of {len(seeds(run))} seeds has its own first weights, masks, "
-        f"order and labelled examples; differences are paired. {UNPILOTED}"
+        f"order and labelled examples; differences are paired. {PILOTS}"
     )
 
 
