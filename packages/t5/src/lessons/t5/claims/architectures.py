@@ -115,7 +115,7 @@ def halving(run):
     quotes="using a denoising objective always results in better downstream task performance "
     "compared to a language modeling objective.",
     asks="The baseline's score less that of the same encoder-decoder pre-trained to continue a "
-    "text, on each of the two tasks. (In the paper's own Table 2 “always” fails in four cells: E2.)",
+    "text, on each of the two tasks. (In the paper's Table 2 “always” fails in four cells: E2.)",
     holds_if="both 95% intervals lie above 0",
     fails_if="one lies below 0",
     paper="GLUE 83.28 against 79.56",
