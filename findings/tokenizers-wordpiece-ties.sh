@@ -30,7 +30,7 @@ def different(model, trainer):
         tokenizer = Tokenizer(model())
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.train_from_iterator(
-            ["Wel come to the Tok en izers libr ary."],
+            ["Wel come to the Tok en izers libr ary."],  # codespell:ignore wel
             trainer(special_tokens=["[UNK]"], show_progress=False),
         )
         vocabularies.add(tuple(sorted(tokenizer.get_vocab().items())))
