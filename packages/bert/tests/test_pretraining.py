@@ -12,9 +12,11 @@ from lessons.bert import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    BertModel,
     PreTraining,
     Strategy,
     WordPieceTokenizer,
+    embed,
     fill_mask,
     linear_schedule,
     make_pairs,
@@ -272,6 +274,13 @@ def test_biases_and_normalisations_do_not_decay():
     assert len(decayed["params"]) + len(kept["params"]) == len(list(net.parameters()))
 
 
+def test_biases_of_an_lstm_do_not_decay():
+    lstm = torch.nn.LSTM(2, 3, bidirectional=True)
+    decayed, kept = parameter_groups(lstm)
+    assert [len(group["params"]) for group in (decayed, kept)] == [4, 4]
+    assert all(p.dim() == 1 for p in kept["params"])
+
+
 def rates(steps, **options):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
     schedule, found = linear_schedule(optimizer, steps, **options), []
@@ -322,6 +331,10 @@ def test_a_small_model_learns_to_fill_in():
         optimizer.zero_grad()
         net.loss(hidden, labels).backward()
         optimizer.step()
+    with pytest.raises(ValueError, match="model must be in eval mode"):
+        fill_mask(net, tokenizer, "e [MASK]")
+    with pytest.raises(ValueError, match="model must be in eval mode"):
+        embed(net.bert, tokenizer, ["e"])
     (best,) = fill_mask(net.eval(), tokenizer, "e e [MASK] e e e", k=2)
     assert best[0][0] == "e"
     assert best[0][1] > 0.5 > best[1][1]
@@ -329,3 +342,17 @@ def test_a_small_model_learns_to_fill_in():
         fill_mask(net, tokenizer, "c d")
     with pytest.raises(ValueError, match="k must be 1 to 13, got 14"):
         fill_mask(net, tokenizer, "[MASK]", k=14)
+    assert embed(net.bert, tokenizer, []).shape == (0, 32)
+    batch = tokenizer.batch([tokenizer.encode("a b"), tokenizer.encode("c")])["input_ids"]
+    assert tokenizer.special_mask(batch).tolist() == [
+        [True, False, False, True],
+        [True, False, True, True],
+    ]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.long])
+def test_a_mask_that_is_added_to_scores_is_refused(kind):
+    net = BertModel(BertConfig(13, 16, 1, 2, max_position_embeddings=8))
+    mask = torch.tensor([[0, 0, -10_000]], dtype=kind)
+    with pytest.raises(ValueError, match="attention_mask must be 0 at padding and positive"):
+        net(torch.tensor([[2, 5, 0]]), mask)

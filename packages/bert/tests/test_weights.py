@@ -168,8 +168,13 @@ def test_heads_of_sixty_four_are_the_default():
     config = BertConfig(20, 128, 1, 2, max_position_embeddings=4)
     state = to_hugging_face(BertModel(config))
     assert from_hugging_face(state).config == config
-    with pytest.raises(ValueError, match="say num_attention_heads: heads of 64 do not divide 16"):
-        from_hugging_face(to_hugging_face(made(BertModel)))
+    for hidden, heads in ((48, 4), (384, 12)):  # heads of 64 would divide 384
+        config = BertConfig(20, hidden, 1, heads, max_position_embeddings=4, hidden_act="relu")
+        state = to_hugging_face(BertModel(config))
+        with pytest.raises(ValueError, match="num_attention_heads or config must be given"):
+            from_hugging_face(state)
+        assert from_hugging_face(state, config=config).config == config
+        assert from_hugging_face(state, num_attention_heads=2, config=config, hidden_act="gelu")
 
 
 QUERY = "bert.encoder.layer.1.attention.self.query.weight"

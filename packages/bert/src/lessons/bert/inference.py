@@ -27,8 +27,9 @@ def fill_mask(
         k: how many.
 
     Raises:
-        ValueError: no [MASK], or k out of range.
+        ValueError: no [MASK], k out of range, or a model in training mode.
     """
+    _check_mode(model)
     encoding = tokenizer.encode(text)
     if not 1 <= k <= tokenizer.vocab_size:
         raise ValueError(f"k must be 1 to {tokenizer.vocab_size}, got {k}")
@@ -54,7 +55,13 @@ def embed(
 
     C is "not a meaningful sentence representation without fine-tuning" (footnote 6): this is how
     encoders that were fine-tuned to compare sentences are used (Reimers and Gurevych 2019).
+
+    Raises:
+        ValueError: a model in training mode.
     """
+    _check_mode(model)
+    if not texts:
+        return model.embeddings.token.weight.new_zeros(0, model.config.hidden_size)
     batch = tokenizer.batch([tokenizer.encode(text, max_length=max_length) for text in texts])
     device = model.embeddings.token.weight.device
     batch = {name: ids.to(device) for name, ids in batch.items()}
@@ -62,3 +69,9 @@ def embed(
     weights_BT1 = batch["attention_mask"][..., None].to(hidden_BTH.dtype)
     mean_BH = (hidden_BTH * weights_BT1).sum(1) / weights_BT1.sum(1)
     return torch.nn.functional.normalize(mean_BH, dim=-1)
+
+
+def _check_mode(model: torch.nn.Module) -> None:
+    """Raise a ValueError in training mode, where dropout makes each answer another."""
+    if model.training:
+        raise ValueError("model must be in eval mode, got one in training mode: model.eval()")

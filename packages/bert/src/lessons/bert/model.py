@@ -339,7 +339,17 @@ class BertModel(Trunk):
                 )
         if token_type_ids is not None:
             check_ids("token_type_ids", token_type_ids, c.type_vocab_size)
-        return None if attention_mask is None else attention_mask != 0
+        if attention_mask is None:
+            return None
+        # A mask that is added to scores, 0 and -10,000, would be read the wrong way round.
+        looked_at = attention_mask.device.type == "cpu" or attention_mask.is_floating_point()
+        if looked_at and attention_mask.numel() and not _traced(attention_mask):
+            lowest = float(attention_mask.min())
+            if lowest < 0:
+                raise ValueError(
+                    f"attention_mask must be 0 at padding and positive at tokens, got {lowest:g}"
+                )
+        return attention_mask != 0
 
 
 def check_ids(name: str, ids_BT: Any, size: int) -> None:

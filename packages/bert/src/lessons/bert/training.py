@@ -41,12 +41,13 @@ SQUAD1, SQUAD2, SWAG = FineTuning(32, 5e-5, 3), FineTuning(48, 5e-5, 2), FineTun
 def parameter_groups(model: nn.Module, weight_decay: float = 0.01) -> list[dict[str, Any]]:
     """Return the weights that decay, and those that do not: biases and normalisations.
 
-    The paper does not except them; the released code does.
+    The paper does not except them; the released code does. An LSTM's biases are called
+    bias_ih_l0, bias_hh_l0 and so on.
     """
     decayed, kept = [], []
     norms = {id(p) for m in model.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()}
     for name, parameter in model.named_parameters():
-        spared = name.rsplit(".", 1)[-1] == "bias" or id(parameter) in norms
+        spared = name.rsplit(".", 1)[-1].startswith("bias") or id(parameter) in norms
         (kept if spared else decayed).append(parameter)
     groups = ((decayed, weight_decay), (kept, 0.0))
     return [{"params": each, "weight_decay": decay} for each, decay in groups if each]

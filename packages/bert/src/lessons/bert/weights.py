@@ -4,6 +4,7 @@ Both cut the product of queries, keys and values in three, which is one here. Go
 hold the transposed matrix, called kernel; its names have slashes.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ TIES = {
     "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
     "cls.predictions.decoder.bias": "cls.predictions.bias",
 }
+# Of the encoders that Google released, whose heads are all of 64.
+WIDTHS = (128, 256, 512, 768, 1024)
 HEADS = ("cls.", "qa_outputs.", "classifier.", "bert.pooler.")
 # Google's: what stands in Hugging Face's name, what in Google's.
 GOOGLE = [
@@ -73,6 +76,7 @@ def from_hugging_face(
     state_dict: Mapping[str, Tensor],
     kind: type[Trunk] | None = None,
     num_attention_heads: int | None = None,
+    config: BertConfig | None = None,
     **changes: Any,
 ) -> Any:
     """Return the model of a state dict with the names that transformers' BERT has.
@@ -86,15 +90,17 @@ def from_hugging_face(
             what the names say, and nothing is left out; a classifier's file is that of
             `BertForSequenceClassification` if it has a pooler, else that of
             `BertForTokenClassification`.
-        num_attention_heads: not to be seen in the shapes; default: heads of 64, as in all that
-            Google released.
+        num_attention_heads: not to be seen in the shapes; default: the configuration's, else heads
+            of 64 where the width is one that Google released.
+        config: sizes and choices, such as `config_from_json` gives; default: what shapes show.
         changes: other fields of `BertConfig` that shapes do not show, such as ``hidden_act``.
 
     Returns:
         The model, in eval mode, with its own copies.
 
     Raises:
-        ValueError: tensors that are missing, left over, or of a wrong shape; says which.
+        ValueError: tensors that are missing, left over, or of a wrong shape; says which. No number
+            of heads for a width that Google did not release.
 
     Source: transformers' ``modeling_bert.py``.
     """
@@ -115,7 +121,11 @@ def from_hugging_face(
             del state[second]
     asked, kind = kind is not None, kind or _kind(state)
     pooler = "bert.pooler.dense.weight" in state
-    config = _config(state, num_attention_heads, changes)
+    if config is None:
+        config = _config(state, num_attention_heads, changes)
+    else:
+        heads = {} if num_attention_heads is None else {"num_attention_heads": num_attention_heads}
+        config = dataclasses.replace(config, **heads, **changes)
     options: dict[str, Any] = {}
     if kind is BertModel:
         options["add_pooling_layer"] = pooler
@@ -158,6 +168,7 @@ def from_google(
     variables: Mapping[str, Tensor],
     kind: type[Trunk] | None = None,
     num_attention_heads: int | None = None,
+    config: BertConfig | None = None,
     **changes: Any,
 ) -> Any:
     """Return the model of a checkpoint with the names of Google's code.
@@ -170,6 +181,7 @@ def from_google(
         variables: names and tensors; the optimizer's averages and counters are left out.
         kind: as for `from_hugging_face`.
         num_attention_heads: as for `from_hugging_face`.
+        config: as for `from_hugging_face`.
         changes: as for `from_hugging_face`.
 
     Raises:
@@ -195,7 +207,7 @@ def from_google(
                 raise ValueError(f"{name} must be a matrix, got shape {tuple(tensor.shape)}")
             new, tensor = new.replace(".kernel", ".weight"), tensor.T
         state[new] = tensor
-    return from_hugging_face(state, kind, num_attention_heads, **changes)
+    return from_hugging_face(state, kind, num_attention_heads, config, **changes)
 
 
 def to_google(model: Trunk) -> dict[str, Tensor]:
@@ -324,8 +336,11 @@ def _config(
     inner = state.get("bert.encoder.layer.0.intermediate.dense.weight", torch.empty(1, 1))
     hidden = sizes["word"][1]
     if num_attention_heads is None:
-        if hidden % 64:
-            raise ValueError(f"say num_attention_heads: heads of 64 do not divide {hidden}")
+        if hidden not in WIDTHS:
+            raise ValueError(
+                f"num_attention_heads or config must be given: shapes do not show the heads of a "
+                f"net of width {hidden}"
+            )
         num_attention_heads = hidden // 64
     width = max(1, len(inner)) if inner.dim() else 1
     return BertConfig(

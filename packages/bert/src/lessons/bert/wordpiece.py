@@ -162,6 +162,11 @@ class WordPieceTokenizer:
             mask_BT[b, :n] = 1
         return {"input_ids": ids_BT, "attention_mask": mask_BT, "token_type_ids": types_BT}
 
+    def special_mask(self, input_ids: Tensor) -> Tensor:
+        """Return where special tokens and padding stand, not to be hidden: bool (B, T)."""
+        special = torch.tensor([self.ids[token] for token in SPECIAL], device=input_ids.device)
+        return torch.isin(input_ids, special)
+
     def inner(self) -> Tensor:
         """Return for each piece whether it continues a word, being one with "##": bool (V,)."""
         return torch.tensor([piece.startswith("##") for piece in self.pieces])
