@@ -6,6 +6,7 @@ python packages/bert/benchmarks/bench_bert.py [--threads 1] [--rounds 5] [--pres
 import argparse
 import copy
 import time
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,7 +65,7 @@ theirs = TheirConfig(
     intermediate_size=config.feed_forward_size, hidden_dropout_prob=0.0,
     attention_probs_dropout_prob=0.0,
 )  # fmt: skip
-options = {
+options: dict[str, Any] = {
     "num_attention_heads": config.num_attention_heads, "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }  # fmt: skip

@@ -122,8 +122,8 @@ def protocol(run: Run, *contenders: str, tasks: tuple[str, ...] = TASKS) -> str:
     return (
         f"Read: {scene(run)}. {config.num_hidden_layers} layers of {config.hidden_size}, "
         f"{config.num_attention_heads} heads, inputs of {w.rows.shape[1]} pieces; "
-        f"{steps(run):,} steps of {batch_size(run)}, Adam, the rate rises over a tenth and falls "
-        f"in a line ({'; '.join(before) or 'none'}). Fine-tuned on {n:,} examples, "
+        f"{steps(run):,} steps of {batch_size(run)}, Adam, the rate rises over a fiftieth and "
+        f"falls in a line ({'; '.join(before) or 'none'}). Fine-tuned on {n:,} examples, "
         f"{steps_of(run, n)} steps of {min(BATCH, n)}, dropout 0.1 (but for attention weights); "
         f"rates chosen on dev examples "
         f"({'; '.join(told)}). Each seed has a pre-training, new layers, and labelled examples of "

@@ -118,16 +118,18 @@ def review_parts(data, rng: random.Random) -> list[list]:
 
 
 def pair_parts(data, rng: random.Random) -> list[list]:
-    """Return headings with their paragraph (0) and with one of another page (1), by page.
+    """Return headings with their paragraph (0) and with another of their page (1), by page.
 
-    Each heading is there twice, once with either.
+    Each heading is there twice, once with either; a page's only heading is left out. As QNLI's,
+    the wrong ones are from the same text, which next sentence prediction never has.
     """
     found, parts = corpus.sections(data), []
     for pages, n in zip(parted((page for page, *_ in found), rng, 0.6), SIZES):
         pool = [each for each in found if each[0] in pages]
         made: list[tuple[str, str | None, int]] = []
         for page, heading, paragraph in pool:
-            other = rng.choice([text for name, _, text in pool if name != page])
-            made += [(heading, paragraph, 0), (heading, other, 1)]
+            others = [text for name, _, text in pool if name == page and text != paragraph]
+            if others:
+                made += [(heading, paragraph, 0), (heading, rng.choice(others), 1)]
         parts.append(some(made, n, rng))
     return parts

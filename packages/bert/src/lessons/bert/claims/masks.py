@@ -46,7 +46,7 @@ def fine(
 def rates(run: Run) -> tuple[float, float]:
     """Return the rates of fine-tuning and of reading features: BERT's best, for all strategies.
 
-    As in the paper: "otherwise the same".
+    The paper does not say whether each strategy had rates of its own.
     """
     if run.scale in ("test", "default"):
         return FIRST["pre-trained"], FEATURE_RATE

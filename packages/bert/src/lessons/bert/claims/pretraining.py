@@ -118,7 +118,7 @@ def pretrain(
     optimizer = torch.optim.AdamW(
         parameter_groups(model, recipe.weight_decay), rate, recipe.betas, recipe.eps, fused=True
     )
-    scheduler = linear_schedule(optimizer, last, warmup=min(last // 10, recipe.warmup))
+    scheduler = linear_schedule(optimizer, last, warmup=min(last // 50, recipe.warmup))
     noise, shuffle = (torch.Generator().manual_seed(seed + k) for k in (1, 2))
     size_of, passes = batch_size(run), -(-last * batch_size(run) // len(w.rows))
     order = torch.cat([torch.randperm(len(w.rows), generator=shuffle) for _ in range(passes)])

@@ -88,7 +88,8 @@ def sentiment(run: Run) -> Finding:
     "§5.1, Table 5",
     "From the left alone a net compares sentences worse.",
     quotes=WORSE,
-    asks=ASKS + "pairs of texts that belong together or not, QNLI's kind.",
+    asks=ASKS + "pairs of texts that belong together or not, QNLI's kind: a wrong paragraph is of "
+    "the heading's own page. (Changed before any result was known; before, of another page.)",
     holds_if=HOLDS,
     fails_if=FAILS,
     paper="0.6 points on QNLI, 9.0 on MRPC",
@@ -106,9 +107,11 @@ def pairs(run: Run) -> Finding:
     asks="“Large” is drawn from Table 5: the drop on SQuAD, a task of words, is twenty times that "
     "on SST-2, of sentences. (MRPC's 9.0 has no counterpart here: our pairs are of QNLI's kind, "
     "where "
-    "the paper's drop is 0.6.) Here the drop from MLM to LTR on tags less that on sentiment.",
+    "the paper's drop is 0.6.) Here the drop from MLM to LTR on tags less that on sentiment. "
+    "(Changed before any result was known: undecided where nothing was learned.)",
     holds_if="the 95% interval of that difference, paired over seeds, lies above 0 points",
-    fails_if="it lies below 0",
+    fails_if="it lies below 0; undecided where on either task neither net is above the most "
+    "frequent label",
     paper="10.1 against 0.5 points",
 )
 def drops(run: Run) -> Finding:
@@ -118,8 +121,11 @@ def drops(run: Run) -> Finding:
         for task in ("tags", "sentiment")
     )
     found = paired(words, texts)
+    judged = held(run, found, above=0.0)
+    for task in TASKS[:2]:
+        judged = learned(run, judged, task, "MLM", "LTR")
     return finding(
-        run, found, held(run, found, above=0.0),
+        run, found, judged,
         f"The drop is {gap(run, 'MLM', 'LTR', 'tags').text(2)} points on tags and "
         f"{gap(run, 'MLM', 'LTR', 'sentiment').text(2)} on sentiment; the difference "
         f"{found.text(2)}.",

@@ -39,7 +39,7 @@ def sizes(run: Run) -> str:
     holds_if="for all three tasks the 95% interval of large − small, paired over seeds, lies above "
     "0 points",
     fails_if=f"one of them lies below 0{UNLEARNED}",
-    paper="1 to 4 points a step",
+    paper="0.2 to 2.7 points a step",
     full_only=True,
 )
 def larger(run: Run) -> Finding:
