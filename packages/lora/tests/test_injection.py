@@ -230,6 +230,29 @@ def test_a_tied_weight_is_refused_or_untied():
         assert merged.lm_head.weight is not merged.transformer["wte"].weight
 
 
+def test_an_error_leaves_tied_weights_tied_and_free():
+    model = gpt()
+    with pytest.raises(ValueError, match=r"r \(13\) must be at most 12"):
+        inject(model, LoRAConfig(2, 4, ("wte", "c_fc"), tied="untie", rank_pattern={"c_fc": 13}))
+    assert model.lm_head.weight is model.transformer["wte"].weight
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_enable_is_never_passed_over():
+    for first, then in ((None, QV), (QV, None), (QV, (True, True, False))):
+        model = inject(gpt(), LoRAConfig(2, 4, ("c_attn",), enable=first), "one")
+        with pytest.raises(ValueError, match="has been adapted with enable"):
+            inject(model, LoRAConfig(2, 4, ("c_attn",), enable=then), "two")
+        assert list(adapters(model)) == ["one"]
+        assert all(layer.names == ["one"] for _, layer in adapted_layers(model))
+    encoder = nn.TransformerEncoderLayer(12, 2, 16, batch_first=True)
+    inject(encoder, LoRAConfig(2, 4, ("self_attn",), enable=QV), "one")
+    inject(encoder, LoRAConfig(2, 4, ("self_attn",)), "two")  # q and v there
+    for module in (nn.Embedding(12, 6), nn.Conv1d(3, 6, 2)):
+        with pytest.raises(ValueError, match="enable is for packed linear layers"):
+            inject(nn.ModuleDict({"x": module}), LoRAConfig(2, 4, ("x",), enable=QV))
+
+
 def test_a_module_that_stands_in_two_places_is_adapted_in_both():
     shared = nn.Linear(4, 4)
     model = nn.Sequential(shared, nn.ReLU(), shared)

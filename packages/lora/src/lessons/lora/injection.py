@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import ALL_LINEAR, LoRAConfig, named
-from .layers import LoRALayer, LoRAPacked, adapt, is_conv1d
+from .layers import QUERY_VALUE, LoRAAttention, LoRALayer, LoRAPacked, adapt, is_conv1d
 
 CONFIGS = "lora_configs"  # the attribute in which a model keeps its adapters' choices
 
@@ -64,23 +64,29 @@ def inject(
         raise ValueError(f"the model has an adapter {adapter!r} already; has: {', '.join(configs)}")
     _unmerged(model)
     targets, saved = _found(model, config)
-    for path, module in targets.items():
-        if not isinstance(module, LoRALayer):
-            _tied(model, path, module, config.tied)
     # First all layers are made, so that an error leaves the model as it was.
     free = [parameter for parameter in model.parameters() if parameter.requires_grad]
     made: dict[str, LoRALayer] = {}
+    untied: list[tuple[nn.Module, str, nn.Parameter]] = []
     try:
         for path, module in targets.items():
-            layer = module if isinstance(module, LoRALayer) else adapt(module, config.enable)
-            packed = isinstance(layer, LoRAPacked)
-            if packed and config.enable is not None and config.enable != layer.enable:
-                raise ValueError(f"{path} has enable {layer.enable}, got {config.enable}")
+            if isinstance(module, LoRALayer):
+                layer, enable = module, config.enable
+                if enable is None and isinstance(layer, LoRAAttention):
+                    enable = QUERY_VALUE
+                there = layer.enable if isinstance(layer, LoRAPacked) else None
+                if enable != there:
+                    raise ValueError(f"{path} has been adapted with enable {there}, got {enable}")
+            else:
+                _tied(model, path, module, config.tied, untied)
+                layer = adapt(module, config.enable)
             layer.add(adapter, config, path, generator)
             made[path] = layer
     except Exception:
         for layer in made.values():
             layer.remove(adapter)
+        for module, name, parameter in untied:
+            setattr(module, name, parameter)
         for parameter in free:
             parameter.requires_grad_(True)
         raise
@@ -398,8 +404,14 @@ def _found(
     return targets, saved
 
 
-def _tied(model: nn.Module, path: str, module: nn.Module, what: str) -> None:
-    """Refuse a target whose weight another module has too, or give it a copy."""
+def _tied(
+    model: nn.Module, path: str, module: nn.Module, what: str,
+    untied: list[tuple[nn.Module, str, nn.Parameter]],
+) -> None:  # fmt: skip
+    """Refuse a target whose weight another module has too, or give it a copy.
+
+    What is untied is added to a list, so that it can be undone.
+    """
     own = dict(module.named_parameters(recurse=False))
     for name, parameter in own.items():
         others = [
@@ -412,6 +424,7 @@ def _tied(model: nn.Module, path: str, module: nn.Module, what: str) -> None:
                 'both; tied="untie" gives the target a copy'
             )
         if others:
+            untied.append((module, name, parameter))
             setattr(module, name, nn.Parameter(parameter.detach().clone(), requires_grad=False))
 
 

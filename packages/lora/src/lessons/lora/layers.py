@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from .config import LoRAConfig, scale
 
 
+QUERY_VALUE = (True, False, True)  # of q, k and v, the paper's choice
+
+
 class LoRALayer(nn.Module):
     """What all adapted layers share: adapters by name, which of them act, and merging.
 
@@ -439,7 +442,7 @@ class LoRAAttention(LoRAPacked):
     def __init__(self, base: nn.MultiheadAttention, enable: Sequence[bool] | None = None) -> None:
         if base.in_proj_weight is None:
             raise TypeError("kdim and vdim must equal embed_dim: q, k and v are not packed here")
-        enable = tuple(enable or (True, False, True))
+        enable = tuple(enable or QUERY_VALUE)
         if len(enable) != 3:
             raise ValueError(f"enable must be for q, k and v, got {enable}")
         super().__init__(base, enable)
@@ -509,12 +512,15 @@ def adapt(module: nn.Module, enable: Sequence[bool] | None = None) -> LoRALayer:
 
     Raises:
         TypeError: another module.
-        ValueError: see `LoRAPacked` and `LoRAAttention`.
+        ValueError: enable of an embedding or a convolution; see `LoRAPacked`, `LoRAAttention`.
     """
     if isinstance(module, nn.MultiheadAttention):
         return LoRAAttention(module, enable)
     if isinstance(module, nn.Linear) or is_conv1d(module):
         return LoRALinear(module) if enable is None else LoRAPacked(module, enable)
+    if enable is not None and isinstance(module, nn.Embedding | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        kind = type(module).__name__
+        raise ValueError(f"enable is for packed linear layers, and {kind} is none; got {enable}")
     if isinstance(module, nn.Embedding):
         return LoRAEmbedding(module)
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
