@@ -201,6 +201,10 @@ L, A = torch.full((2, 3), -1.0), torch.zeros(2, 3)
     (lambda: HalvingKL(0.0), "beta must be positive, got 0"),
     (lambda: FixedKL(-1.0), "beta must not be negative, got -1"),
     (lambda: dpo_loss(-L[0], L[0], L[0], L[0]), "chosen must be log-probabilities"),
+    (lambda: dpo_loss(L, L, L, L), r"chosen must have shape \(B,\), .* got \(2, 3\)"),
+    (lambda: dpo_loss(*[L[0, :0]] * 4), r"chosen must have shape \(B,\), .* got \(0,\)"),
+    (lambda: kl_estimates(-L, L), "^log_probs must be log-probabilities, at most 0, got 1"),
+    (lambda: kl_estimates(L, -L), "ref_log_probs must be log-probabilities, at most 0, got 1"),
     (lambda: dpo_loss(L[0], L[0], L[0], L[0], beta=0), "beta must be positive, got 0"),
     (lambda: best_of_n_kl(0), r"n must be in \[1, inf\], got 0"),
 ])  # fmt: skip

@@ -1,6 +1,7 @@
 """Step 3: what a batch of episodes is made of, and what an update does."""
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -20,6 +21,7 @@ from lessons.instruct_gpt import (
     comparisons,
     penalize_missing,
     prompts,
+    sample,
     sft_loss,
     token_log_probs,
 )
@@ -76,6 +78,36 @@ def test_the_value_is_read_before_each_token():
     for n in range(5):
         seen = torch.cat([prompt(), batch["ids"][:, :n]], 1)
         torch.testing.assert_close(batch["values"][:, n], made.value(seen))
+
+
+def test_a_step_is_taken_without_dropout_and_leaves_the_modes_as_they_were():
+    config = dataclasses.replace(SMALL, resid_pdrop=0.5)
+    made, kept = trainer(), []
+    policy = GPT(config, generator()).train()
+    value = RewardModel(copy.deepcopy(policy), generator(1)).train()
+    made = PPOTrainer(policy, policy, value, made.score, made.kl, made.config,
+                      generator=generator(2))  # fmt: skip
+    made.learn = lambda batch: kept.append(batch) or {}
+    made.step(prompt(8), 5)
+    assert policy.training
+    assert value.training
+    value.eval()
+    for n in range(5):
+        seen = torch.cat([prompt(8), kept[0]["ids"][:, :n]], 1)
+        torch.testing.assert_close(kept[0]["values"][:, n], value(seen))
+
+
+def test_an_error_within_a_step_leaves_the_modes_as_they_were():
+    def score(prompts, drawn):
+        raise RuntimeError("no score today")
+
+    made = trainer(score=score)
+    made.policy.train()
+    made.value.train()
+    with pytest.raises(RuntimeError, match="no score today"):
+        made.step(prompt(8), 5)
+    assert made.policy.training
+    assert made.value.training
 
 
 def test_learning_does_not_depend_on_what_stands_behind_the_end():
@@ -215,6 +247,18 @@ def test_the_papers_figures():
     (lambda: PPOConfig(gamma=1.5), r"gamma must be in \[0, 1\], got 1.5"),
     (lambda: PPOConfig(ptx=-1), r"ptx must be in \[0, inf\], got -1"),
     (lambda: PPOConfig(epochs=0), r"epochs must be in \[1, inf\], got 0"),
+    (lambda: PPOConfig(penalty=-1), r"penalty must be in \[0, inf\], got -1"),
+    (lambda: PPOConfig(value_eps=-1), r"value_eps must be in \(0, inf\], got -1"),
+    (lambda: PPOConfig(max_norm=-1), r"max_norm must be in \(0, inf\], got -1"),
+    (lambda: PPOConfig(warmup=-3), r"warmup must be in \[0, inf\], got -3"),
+    (lambda: sample(parts()[0], prompt(), 2, stop=13), "stop must be a token, 0 to 12, got 13"),
+    (lambda: sample(parts()[0], prompt(), 2, stop=-1), "stop must be a token, 0 to 12, got -1"),
+    (lambda: best_of_n(parts()[0], prompt(2), 2, 3, lambda p, d: torch.full((6,), math.nan)),
+     "scores must be finite, got nan in row 0"),
+    (lambda: best_of_n(parts()[0], prompt(2), 2, 3, lambda p, d: torch.zeros(5)),
+     r"score must return \(6,\) numbers, got \(5,\)"),
+    (lambda: penalize_missing(torch.zeros(1), torch.zeros(3, 4), 1), r"shape \(3,\), got \(1,\)"),
+    (lambda: penalize_missing(torch.zeros(2), torch.zeros(3, 4), 1), r"shape \(3,\), got \(2,\)"),
     (lambda: best_of_n(parts()[0], prompt(), 2, 0, None), "n must be at least 1, got 0"),
     (lambda: penalize_missing(torch.zeros(1), torch.zeros(1, 3), 1, 3), "first must be 0 to 2"),
     (lambda: comparisons(1), "k must be at least 2, got 1"),

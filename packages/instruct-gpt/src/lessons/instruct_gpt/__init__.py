@@ -31,7 +31,6 @@ from .ppo import (
 from .recipes import DATASETS, RECIPES, Recipe, comparisons, prompts
 from .reward import (
     RewardModel,
-    check_pairs,
     choice_loss,
     draw_ranks,
     preference_loss,
@@ -60,7 +59,7 @@ from .weights import (
 __all__ = [
     "DATASETS", "GPT", "PRESETS", "RECIPES", "AdaptiveKL", "Cache", "FixedKL", "GPTConfig",
     "HalvingKL", "PPOConfig", "PPOTrainer", "Recipe", "Responses", "RewardModel", "all_responses",
-    "best_of_n", "best_of_n_kl", "best_of_n_log_probs", "check_pairs", "choice_loss",
+    "best_of_n", "best_of_n_kl", "best_of_n_log_probs", "choice_loss",
     "clipped_policy_loss", "clipped_share", "comparisons", "count_parameters", "dpo_loss",
     "draw_ranks", "entropy", "from_transformers", "gae", "joined", "kl_divergence", "kl_estimates",
     "load", "masked_mean", "masked_whiten", "objective", "optimum", "penalize_missing",

@@ -29,13 +29,17 @@ def dpo_loss(
         beta: the price of a nat.
 
     Raises:
-        ValueError: shapes that differ, positive log-probabilities, a beta that is not positive.
+        ValueError: shapes that differ or are not (B,), no pair at all, positive
+            log-probabilities, a beta that is not positive.
     """
     if not beta > 0:
         raise ValueError(f"beta must be positive, got {beta}")
     given = {"chosen": chosen_B, "rejected": rejected_B, "ref_chosen": ref_chosen_B,
              "ref_rejected": ref_rejected_B}  # fmt: skip
     same_shape(**given)
+    if chosen_B.dim() != 1 or not len(chosen_B):
+        raise ValueError("chosen must have shape (B,), B at least 1, of sums over tokens, "
+                         f"got {(*chosen_B.shape,)}")  # fmt: skip
     for name, tensor in given.items():
         no_positive(tensor.detach(), name)
     return -F.logsigmoid(beta * (chosen_B - ref_chosen_B - rejected_B + ref_rejected_B)).mean()

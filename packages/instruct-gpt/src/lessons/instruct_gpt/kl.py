@@ -24,8 +24,13 @@ def kl_estimates(log_probs: Tensor, ref_log_probs: Tensor) -> dict[str, Tensor]:
     With $u = \rho / \pi$: k1 is $-\log u$, without bias, and may be negative; k2 is
     $(\log u)^2 / 2$, biased, never negative; k3 is $u - 1 - \log u$, neither biased nor negative
     (Schulman, *Approximating KL Divergence*, 2020). Clipping k1 at 0 would give it a bias.
+
+    Raises:
+        ValueError: shapes that differ, or positive log-probabilities.
     """
     same_shape(log_probs=log_probs, ref_log_probs=ref_log_probs)
+    no_positive(log_probs, "log_probs")
+    no_positive(ref_log_probs, "ref_log_probs")
     log_u = ref_log_probs - log_probs
     return {"k1": -log_u, "k2": log_u.square() / 2, "k3": log_u.expm1() - log_u}
 

@@ -90,22 +90,14 @@ def preference_loss(chosen_B: Tensor, rejected_B: Tensor, margin: float | Tensor
         margin: by how much they should differ; 0 in the paper.
 
     Raises:
-        ValueError: shapes that differ, or rewards that are not finite.
+        ValueError: shapes that differ, no pair at all, or rewards that are not finite.
     """
     same_shape(chosen=chosen_B, rejected=rejected_B)
+    if not chosen_B.numel():
+        raise ValueError(f"chosen must have at least one reward, got shape {(*chosen_B.shape,)}")
     finite(chosen_B.detach(), "chosen")
     finite(rejected_B.detach(), "rejected")
     return -F.logsigmoid(chosen_B - rejected_B - margin).mean()
-
-
-def check_pairs(
-    chosen_NT: Tensor, rejected_NT: Tensor, what: str = "chosen and rejected ids"
-) -> None:
-    """Raise a ValueError that names the first pair of equal responses: nothing can be preferred."""
-    if chosen_NT.shape == rejected_NT.shape and readable(chosen_NT):
-        same_N = (chosen_NT == rejected_NT).flatten(1).all(-1)
-        if same_N.any():
-            raise ValueError(f"{what} are equal in row {int(same_N.nonzero()[0, 0])}")
 
 
 def ranking_loss(rewards_BK: Tensor, ranks_BK: Tensor, mask_BK: Tensor | None = None) -> Tensor:
@@ -120,16 +112,13 @@ def ranking_loss(rewards_BK: Tensor, ranks_BK: Tensor, mask_BK: Tensor | None = 
         mask_BK: True where there is a response, for prompts with fewer than K; None: all.
 
     Raises:
-        ValueError: shapes that differ, K below 2, rewards that are not finite, ranks that are
-            negative or leave a place empty, a prompt without a pair.
+        ValueError: shapes that differ, no prompt, K below 2, rewards that are not finite, ranks
+            that are negative or leave a place empty, a prompt without a pair.
 
     Source: Ouyang eq. 1; appendix C.2, "Ties were dropped".
     """
     same_shape(rewards=rewards_BK, ranks=ranks_BK, mask=mask_BK)
-    if rewards_BK.dim() != 2 or rewards_BK.shape[1] < 2:
-        raise ValueError(
-            f"rewards must have shape (B, K), K at least 2, got {(*rewards_BK.shape,)}"
-        )
+    _check_groups(rewards_BK)
     there_BK = torch.ones_like(ranks_BK, dtype=torch.bool) if mask_BK is None else mask_BK.bool()
     finite(rewards_BK.detach().masked_fill(~there_BK, 0.0), "rewards")
     _check_ranks(ranks_BK, there_BK)
@@ -139,6 +128,14 @@ def ranking_loss(rewards_BK: Tensor, ranks_BK: Tensor, mask_BK: Tensor | None = 
     margins_BKK = rewards_BK[:, :, None] - rewards_BK[:, None, :]
     losses_BKK = -F.logsigmoid(margins_BKK.masked_fill(~better_BKK, 0.0)) * better_BKK
     return (losses_BKK.sum((1, 2)) / better_BKK.sum((1, 2))).mean()
+
+
+def _check_groups(rewards_BK: Tensor) -> None:
+    if rewards_BK.dim() != 2 or rewards_BK.shape[0] < 1 or rewards_BK.shape[1] < 2:
+        raise ValueError(
+            f"rewards must have shape (B, K), B at least 1 and K at least 2, "
+            f"got {(*rewards_BK.shape,)}"
+        )
 
 
 def _check_ranks(ranks_BK: Tensor, there_BK: Tensor) -> None:
@@ -163,14 +160,11 @@ def choice_loss(rewards_BK: Tensor, choice_B: Tensor) -> Tensor:
         choice_B: which was chosen, 0 to K − 1.
 
     Raises:
-        ValueError: K below 2, a choice out of range, rewards that are not finite.
+        ValueError: no prompt, K below 2, a choice out of range, rewards that are not finite.
 
     Source: Ziegler eq. 1, where the minus sign is missing (E4).
     """
-    if rewards_BK.dim() != 2 or rewards_BK.shape[1] < 2:
-        raise ValueError(
-            f"rewards must have shape (B, K), K at least 2, got {(*rewards_BK.shape,)}"
-        )
+    _check_groups(rewards_BK)
     if choice_B.shape != rewards_BK.shape[:1]:
         raise ValueError(f"choice must have shape {(*rewards_BK.shape[:1],)}, "
                          f"got {(*choice_B.shape,)}")  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .checks import no_empty_row, same_shape
+from .checks import finite, no_empty_row, same_shape
 from .model import GPT, Cache
 
 
@@ -46,12 +46,15 @@ def sample(
         generator: randomness, on the prompts' device.
 
     Raises:
-        ValueError: an empty prompt, padding that is not on the left, more positions than there are.
+        ValueError: an empty prompt, padding that is not on the left, more positions than there
+            are, a stop that is no token.
     """
     if prompt_BP.dim() != 2 or prompt_BP.shape[1] < 1:
         raise ValueError(f"prompts must have shape (B, P), P at least 1, got {(*prompt_BP.shape,)}")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+    if stop is not None and not 0 <= stop < policy.config.vocab_size:
+        raise ValueError(f"stop must be a token, 0 to {policy.config.vocab_size - 1}, got {stop}")
     b, p = prompt_BP.shape
     if p + max_new_tokens > policy.config.n_positions:
         raise ValueError(
@@ -141,14 +144,20 @@ def best_of_n(
         generator: likewise.
 
     Raises:
-        ValueError: n below 1, or as `sample`.
+        ValueError: n below 1, scores of another shape or that are not finite, or as `sample`.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     repeated = prompt_BP.repeat_interleave(n, 0)
     mask = None if prompt_mask_BP is None else prompt_mask_BP.repeat_interleave(n, 0)
     drawn = sample(policy, repeated, max_new_tokens, mask, stop=stop, generator=generator)
-    best_B = score(repeated, drawn).view(-1, n).argmax(-1)
+    scores = score(repeated, drawn)
+    if scores.shape != repeated.shape[:1]:
+        raise ValueError(
+            f"score must return {(*repeated.shape[:1],)} numbers, got {(*scores.shape,)}"
+        )
+    finite(scores, "scores")
+    best_B = scores.view(-1, n).argmax(-1)
     rows = best_B + n * torch.arange(len(prompt_BP), device=prompt_BP.device)
     return Responses(drawn.ids[rows], drawn.mask[rows], drawn.log_probs[rows])
 
@@ -167,7 +176,12 @@ def penalize_missing(
         stop: the token that should be there.
         first: the first position where it counts.
         penalty: what the others get in place of their score.
+
+    Raises:
+        ValueError: a first that is no position, or scores that are not one for each response.
     """
+    if scores_B.shape != ids_BN.shape[:1]:
+        raise ValueError(f"scores must have shape {(*ids_BN.shape[:1],)}, got {(*scores_B.shape,)}")
     if not 0 <= first < ids_BN.shape[1]:
         raise ValueError(f"first must be 0 to {ids_BN.shape[1] - 1}, got {first}")
     return torch.where((ids_BN[:, first:] == stop).any(-1), scores_B, penalty)

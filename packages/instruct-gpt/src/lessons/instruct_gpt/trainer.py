@@ -27,6 +27,10 @@ Score = Callable[[Tensor, Responses], Tensor]
 class PPOConfig:
     """Choices; the defaults are those of InstructGPT (Ouyang §3.5, C.4) where it gives them.
 
+    ``max_norm`` cuts the sum of PPO's gradient and ``ptx`` times the pretraining's, for the
+    policy's weights and the value's apart. Where a large ``ptx`` makes the sum longer than that,
+    PPO's part shrinks with it: None leaves both as eq. 2 has them.
+
     Raises:
         ValueError: a number out of its range.
     """
@@ -47,7 +51,7 @@ class PPOConfig:
     whiten: bool = True  # advantages to mean 0, variance 1; OpenAI's code
     warmup: int = 10  # batches, from a tenth of the rate on
     ema: float = 0.992
-    max_norm: float | None = 1.0  # of the gradient; not in the paper
+    max_norm: float | None = 1.0  # of each group's gradient, ptx included; not in the paper
 
     def __post_init__(self) -> None:
         for name in ("policy_lr", "value_lr", "eps"):
@@ -58,6 +62,12 @@ class PPOConfig:
             in_range(name, getattr(self, name), 0, math.inf)
         for name in ("minibatch", "epochs", "ptx_examples"):
             in_range(name, getattr(self, name), 1, math.inf)
+        in_range("warmup", self.warmup, 0, math.inf)
+        if self.penalty is not None:
+            in_range("penalty", self.penalty, 0, math.inf)
+        for name in ("value_eps", "max_norm"):
+            if getattr(self, name) is not None:
+                in_range(name, getattr(self, name), 0, math.inf, open_low=True)
 
 
 class PPOTrainer:
@@ -131,12 +141,17 @@ class PPOTrainer:
         if len(prompt_BP) % self.config.minibatch:
             raise ValueError(f"minibatch ({self.config.minibatch}) must divide the batch "
                              f"({len(prompt_BP)})")  # fmt: skip
-        training = self.policy.training
-        self.policy.eval()  # no dropout: old, new and reference must be comparable
-        batch, stats = self.episodes(prompt_BP, max_new_tokens, prompt_mask_BP, stop)
-        stats |= self.learn(batch)
+        models = (self.value, self.policy)  # in this order: the policy may be the value's trunk
+        training = [model.training for model in models]
+        try:
+            for model in models:
+                model.eval()  # no dropout: old, new, reference and values must be comparable
+            batch, stats = self.episodes(prompt_BP, max_new_tokens, prompt_mask_BP, stop)
+            stats |= self.learn(batch)
+        finally:
+            for model, mode in zip(models, training):
+                model.train(mode)
         self.kl.update(stats["kl"])
-        self.policy.train(training)
         return stats
 
     @torch.no_grad()
