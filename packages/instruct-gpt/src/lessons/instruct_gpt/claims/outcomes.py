@@ -90,8 +90,8 @@ def rate(run: Run) -> float:
 def gamma(run: Run) -> float:
     """Return γ of eq. 2: the least loss among those with 95% of the reward that the best has.
 
-    The paper chose a value "with a significant improvement" on its data sets and "not much
-    regression on validation reward" (Figure 33).
+    In the paper there is a value that "leads to a significant improvement" on two data sets and
+    "not much regression" of the validation reward (Figure 33).
     """
     grid = run.pick(test=[1.0], default=[1.0], full=[1.0, 4.0])
     if len(grid) == 1:
