@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import random
 
 import pytest
 import torch
@@ -121,6 +122,29 @@ def test_half_of_the_pairs_are_of_two_documents():
         assert 0.45 < sum(labels) / len(labels) < 0.65
         again = [packed.label for packed in pack(documents, 9, generator=seeded())]
         assert again == labels
+
+
+def test_neither_length_nor_last_token_tells_whether_the_second_segment_follows():
+    """Texts without any content: what a net could read off an input is its shape alone."""
+    end, draw = 9, random.Random(0)
+    documents = [
+        [[10] * draw.randint(2, 30) + [end] for _ in range(draw.randint(10, 40))]
+        for _ in range(600)
+    ]
+    inputs = list(segment_pair_nsp(documents, 128, seeded()))
+    assert all(packed.ids[-2] == end for packed in inputs), "both end where a sentence ends"
+    lengths: dict[int | None, list[int]] = {0: [], 1: []}
+    for packed in inputs:
+        lengths[packed.label].append(len(packed.ids))
+    follows, foreign = lengths[0], lengths[1]
+    assert min(len(follows), len(foreign)) > 1000
+    longer = sum((a < b) + (a == b) / 2 for a in follows for b in foreign)
+    assert abs(longer / (len(follows) * len(foreign)) - 0.5) < 0.05, "a coin tells as much"
+    full = [sum(n == 128 for n in each) / len(each) for each in (follows, foreign)]
+    assert abs(full[0] - full[1]) < 0.03
+    best = max(abs(sum(n <= t for n in follows) / len(follows)
+                   - sum(n <= t for n in foreign) / len(foreign)) for t in range(129))  # fmt: skip
+    assert best < 0.1, "no threshold tells the labels apart"
 
 
 def test_a_pair_has_two_separators():

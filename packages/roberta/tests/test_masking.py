@@ -37,6 +37,18 @@ def test_specials_are_left_alone_and_labels_say_what_was_hidden(n, length, seed)
     assert not torch.isin(hidden[:, 1:-1], torch.tensor(SPECIAL[:4])).any()
 
 
+def test_padding_is_left_alone_though_nobody_lists_it():
+    ids = rows(50, 42)
+    ids[:, 20:] = 1
+    hidden, labels = dynamic_mask(ids, [0, 2], MASK, V, generator=seeded())
+    assert torch.equal(hidden[:, 20:], ids[:, 20:])
+    assert bool((labels[:, 20:] == -100).all())
+    assert not bool((hidden[:, :20] == 1).any()), "nor is it drawn"
+    ids[:, 20:] = 7
+    _, labels = static_masks(ids, [0, 2], MASK, V, copies=2, generator=seeded(), pad_token_id=7)
+    assert bool((labels[..., 20:] == -100).all())
+
+
 def test_15_percent_of_which_80_10_10():
     ids = rows(2000, 102)
     hidden, labels = dynamic_mask(ids, SPECIAL, MASK, V, generator=seeded())
@@ -81,6 +93,7 @@ def test_ten_static_masks_are_seen_four_times_in_forty_epochs():
         ({"probability": 0.0}, "between 0 and 1, got 0.0"),
         ({"probability": 1.0}, "between 0 and 1, got 1.0"),
         ({"mask_token_id": V}, "0 to 199, got 200"),
+        ({"pad_token_id": -1}, "0 to 199, got -1"),
         ({"input_ids": torch.zeros(3, dtype=torch.long)}, r"\(batch, length\), got \(3,\)"),
         ({"special_ids": range(V)}, "all 200"),
         ({"copies": 0}, "copies must be at least 1, got 0"),

@@ -204,6 +204,12 @@ def test_filling_a_mask(tokenizer):
     assert one[0][0] == two[0][0] == first
     assert one[0][1] > 0.99
     assert len(one) == 3
+    # It computes in eval mode, whatever mode the net is in, and leaves each module as it was.
+    net.train()
+    net.roberta.embeddings.eval()
+    modes = [module.training for module in net.modules()]
+    assert fill_mask(net, tokenizer, "Is it <mask> dog or <mask>?", k=3) == [one, two]
+    assert [module.training for module in net.modules()] == modes
     with pytest.raises(ValueError, match="has no <mask>"):
         fill_mask(net, tokenizer, "the dog")
     with pytest.raises(ValueError, match="k must be 1 to 320"):

@@ -17,7 +17,7 @@ def fill_mask(
     """Return, for each ``<mask>`` in a text, the k likeliest tokens with their probabilities.
 
     Args:
-        model: in eval mode.
+        model: it computes in eval mode, and is left in the mode it was in.
         tokenizer: of its vocabulary.
         text: with at least one ``<mask>``; a blank before it belongs to what it hides.
         k: how many.
@@ -32,8 +32,14 @@ def fill_mask(
     if not places:
         raise ValueError(f"the text has no {MASK}: {text!r}")
     matrix_VH = model.roberta.embeddings.token.weight
-    hidden_BTH = model.roberta(torch.tensor([ids], device=matrix_VH.device)).last_hidden_state
-    logits = model.masked_lm(hidden_BTH[:, places], matrix_VH)[0]
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        hidden_BTH = model.roberta(torch.tensor([ids], device=matrix_VH.device)).last_hidden_state
+        logits = model.masked_lm(hidden_BTH[:, places], matrix_VH)[0]
+    finally:
+        for module, training in modes:
+            module.training = training
     best = logits.float().softmax(-1).topk(k)
     return [
         [(tokenizer.decode([i]), p) for p, i in zip(values, ids)]

@@ -31,8 +31,13 @@ def segment_pair_nsp(
     """Yield BERT's inputs: two segments of several sentences, half of them from two documents.
 
     Whole sentences are gathered as far as they fit into an input, and cut in two between sentences.
-    Half of the time what is behind the cut gives way to a segment from another document, cut where
-    the room ends, and goes into the next input.
+    Half of the time what is behind the cut gives way to a segment from another document, and goes
+    into the next input. Both candidates are drawn before the coin is thrown, and whichever is taken
+    ends with the last whole sentence within the length of the shorter one: were they of unlike
+    lengths, or one of them cut within a sentence, the label could be read off the input's end.
+
+    A single sentence has nothing behind it and always gets a segment from another document. A
+    foreign sentence is cut only where no document has one that fits.
 
     Args:
         documents: texts.
@@ -56,13 +61,17 @@ def segment_pair_nsp(
                 gathered.append(document[at])
                 at += 1
             cut = _draw(1, len(gathered) - 1, generator) if len(gathered) > 1 else 1
-            first = [*itertools.chain(*gathered[:cut])]
-            if len(gathered) == 1 or _coin(generator):
-                other = itertools.chain(*_from_another(documents, n, generator))
-                second, label = [*itertools.islice(other, max(1, room - len(first)))], NOT_NEXT
-                at -= len(gathered) - cut  # what was behind the cut is still to be used
+            first, own = [*itertools.chain(*gathered[:cut])], gathered[cut:]
+            left = room - len(first)
+            other = _whole(_from_another(documents, n, generator, left), left)
+            limit = min(sum(map(len, each)) for each in (own, other) if each)
+            if not own or _coin(generator):
+                taken, label = _whole(other, limit), NOT_NEXT
+                at -= len(own)  # what was behind the cut is still to be used
             else:
-                second, label = [*itertools.chain(*gathered[cut:])], IS_NEXT
+                taken, label = _whole(own, limit), IS_NEXT
+                at -= len(own) - len(taken)
+            second = [*itertools.chain(*taken)][: max(1, left)]
             yield Packed(pair_encode(first, second, max_length), label)
 
 
@@ -85,7 +94,7 @@ def sentence_pair_nsp(
             first, second, label = document[at], document[at + 1 : at + 2], IS_NEXT
             at += 2
             if not second or _coin(generator):
-                second, label = _from_another(documents, n, generator)[:1], NOT_NEXT
+                second, label = _from_another(documents, n, generator, max_length)[:1], NOT_NEXT
                 at -= 1
             yield Packed(pair_encode(first, second[0], max_length), label)
 
@@ -184,9 +193,24 @@ def _coin(generator: torch.Generator | None) -> bool:
     return _draw(0, 1, generator) == 1
 
 
+def _whole(sentences: Document, limit: int) -> Document:
+    """Return the first sentences, as many as have no more tokens than the limit, at least one."""
+    total, n = 0, 0
+    while n < len(sentences) and (n == 0 or total + len(sentences[n]) <= limit):
+        total += len(sentences[n])
+        n += 1
+    return sentences[:n]
+
+
 def _from_another(
-    documents: Sequence[Document], n: int, generator: torch.Generator | None
+    documents: Sequence[Document], n: int, generator: torch.Generator | None, room: int
 ) -> Document:
-    """Return another document from one of its sentences on."""
-    other = documents[(n + _draw(1, len(documents) - 1, generator)) % len(documents)]
-    return other[_draw(0, len(other) - 1, generator) :]
+    """Return another document from one of its sentences on, one that fits if any document has one."""
+    places = len(documents) - 1
+    offset = _draw(0, places - 1, generator)
+    for k in range(places):
+        other = documents[(n + 1 + (offset + k) % places) % len(documents)]
+        starts = [at for at, sentence in enumerate(other) if len(sentence) <= room]
+        if starts:
+            return other[starts[_draw(0, len(starts) - 1, generator)] :]
+    return documents[(n + 1 + offset) % len(documents)]

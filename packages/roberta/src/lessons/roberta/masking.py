@@ -18,6 +18,7 @@ def dynamic_mask(
     vocab_size: int,
     probability: float = 0.15,
     generator: torch.Generator | None = None,
+    pad_token_id: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Choose tokens to be predicted, and hide them; every call draws anew.
 
@@ -28,11 +29,12 @@ def dynamic_mask(
     Args:
         input_ids: ids (B, T).
         special_ids: ids that are never chosen, nor drawn in the place of others: ``<s>``,
-            ``<pad>``, ``</s>``, ``<unk>``, ``<mask>``.
+            ``<pad>``, ``</s>``, ``<unk>``, ``<mask>``. The last, and the padding, need not be here.
         mask_token_id: of ``<mask>``.
         vocab_size: V.
         probability: of a token to be chosen.
         generator: randomness, on the ids' device.
+        pad_token_id: of ``<pad>``.
 
     Returns:
         The ids with some tokens hidden, and the labels: the true id where one was chosen, else
@@ -40,7 +42,7 @@ def dynamic_mask(
 
     Raises:
         ValueError: ids that are not (B, T), a probability that is not between 0 and 1, a ``<mask>``
-            outside the vocabulary, or nothing but special ids.
+            or ``<pad>`` outside the vocabulary, or nothing but special ids.
 
     Source: §2.3; §4.1, "the masking pattern every time we feed a sequence to the model".
     """
@@ -50,8 +52,10 @@ def dynamic_mask(
         raise ValueError(f"probability must lie between 0 and 1, got {probability}")
     if not 0 <= mask_token_id < vocab_size:
         raise ValueError(f"mask_token_id must be 0 to {vocab_size - 1}, got {mask_token_id}")
+    if not 0 <= pad_token_id < vocab_size:
+        raise ValueError(f"pad_token_id must be 0 to {vocab_size - 1}, got {pad_token_id}")
     device = input_ids.device
-    special = torch.tensor(sorted({*special_ids, mask_token_id}), device=device)
+    special = torch.tensor(sorted({*special_ids, mask_token_id, pad_token_id}), device=device)
     ordinary = torch.ones(vocab_size, dtype=torch.bool, device=device)
     ordinary[special] = False
     ordinary_ids = ordinary.nonzero().squeeze(1)
@@ -83,6 +87,7 @@ def static_masks(
     copies: int = 10,
     probability: float = 0.15,
     generator: torch.Generator | None = None,
+    pad_token_id: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Return the text ``copies`` times, each copy masked once for all: what BERT did.
 
@@ -94,6 +99,7 @@ def static_masks(
         copies: C; pass p through the text reads copy p modulo C.
         probability: as for `dynamic_mask`.
         generator: randomness.
+        pad_token_id: as for `dynamic_mask`.
 
     Returns:
         Hidden ids and labels, (C, B, T).
@@ -106,7 +112,9 @@ def static_masks(
     if copies < 1:
         raise ValueError(f"copies must be at least 1, got {copies}")
     made = [
-        dynamic_mask(input_ids, special_ids, mask_token_id, vocab_size, probability, generator)
+        dynamic_mask(
+            input_ids, special_ids, mask_token_id, vocab_size, probability, generator, pad_token_id
+        )
         for _ in range(copies)
     ]
     hidden, labels = zip(*made)

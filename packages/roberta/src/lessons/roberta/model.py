@@ -268,7 +268,8 @@ class RobertaModel(Trunk):
         Args:
             input_ids: ids (B, T), `<s>` first.
             attention_mask: (B, T), 0 or False at padding. Default: wherever the id is that of
-                ``<pad>``, as in the released code.
+                ``<pad>``, as in the released code. Positions and the first token go by the ids, so
+                that a mask that says something else is refused.
             token_type_ids: (B, T), all zero: RoBERTa has no segments. Default: that.
             states: the embeddings and each layer's output, (B, T, H), are appended to it.
             maps: each layer's attention weights, (B, A, T, T), are appended to it.
@@ -280,7 +281,8 @@ class RobertaModel(Trunk):
         Raises:
             TypeError: ids that are no tensor of integers.
             ValueError: ids outside the vocabulary, a wrong shape, no token in a row or too many,
-                or a second segment.
+                a mask that is not 0 where the ids are ``<pad>`` and nowhere else, or a second
+                segment.
 
         Source: §2.2.
         """
@@ -343,6 +345,14 @@ class RobertaModel(Trunk):
         self._check_length(input_ids, mask_BT)
         if _traced(input_ids):
             return mask_BT, False
+        token_BT = input_ids != c.pad_token_id
+        if attention_mask is not None and not torch.equal(mask_BT, token_BT):
+            row, place = (mask_BT != token_BT).nonzero()[0].tolist()
+            raise ValueError(
+                f"attention_mask must be 0 where input_ids is {c.pad_token_id} (pad_token_id) and "
+                f"nowhere else: row {row}, place {place}, has id {int(input_ids[row, place])} and "
+                f"mask {int(mask_BT[row, place])}"
+            )
         if not bool(mask_BT.any(-1).all()):
             row = int((~mask_BT.any(-1)).nonzero()[0])
             raise ValueError(f"input_ids, row {row}, has no token but padding")

@@ -239,6 +239,9 @@ def best_span(logits: SpanLogits, mask: Tensor | None = None, longest: int = 30)
         mask: (B, T), False where no answer can begin or end; default: anywhere.
         longest: tokens of an answer at most.
 
+    Raises:
+        ValueError: a row in which no answer can begin or end.
+
     Source: §3.3, "we only predict span indices on pairs that are classified as answerable".
     """
     sum_BTT = single(logits.start)[:, :, None] + single(logits.end)[:, None, :]
@@ -246,6 +249,9 @@ def best_span(logits: SpanLogits, mask: Tensor | None = None, longest: int = 30)
     ok_BTT = (ok_TT.triu() & ~ok_TT.triu(longest))[None]
     if mask is not None:
         seen_BT = mask != 0
+        if not bool(seen_BT.any(-1).all()):
+            row = int((~seen_BT.any(-1)).nonzero()[0])
+            raise ValueError(f"mask must leave each row a place for an answer, row {row} has none")
         ok_BTT = ok_BTT & seen_BT[:, :, None] & seen_BT[:, None, :]
     best_B = sum_BTT.masked_fill(~ok_BTT, -torch.inf).flatten(1).argmax(-1)
     length = sum_BTT.shape[-1]
