@@ -448,3 +448,36 @@ def test_gradients_are_right():
         return functional_call(net, names, (ids,), {"decoder_input_ids": torch.tensor([[0, 5, 6]])})
 
     assert torch.autograd.gradcheck(states, (gain, bias))
+
+
+@pytest.mark.parametrize("kind", ["enc-dec", "lm"])
+def test_masks_that_are_none_are_refused(kind):
+    net, (ids, labels) = model(kind), batch()
+    ones = torch.ones_like(ids)
+    want = net(ids, ones, labels=labels)
+    torch.testing.assert_close(net(ids, ones.float(), labels=labels), want)
+    for mask in (0.5 * ones, ones.float().log(), -ones, (ones.float() - 2), ones * torch.nan):
+        with pytest.raises(ValueError, match="attention_mask must be 1 at tokens"):
+            net(ids, mask, labels=labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_are_as_long_as_what_the_decoder_reads(kind):
+    net, (ids, labels) = model(kind), batch()
+    with pytest.raises(ValueError, match=r"labels must have shape \(3, 5\), as decoder_input_ids"):
+        net(ids, decoder_input_ids=labels, labels=labels[:, 1:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_inputs_have_no_answers(kind):
+    none = torch.zeros(0, 7, dtype=torch.long)
+    assert len(greedy(model(kind), none, 4)) == 0
+    assert len(beam_search(model(kind), none, 4).ids) == 0
+
+
+def test_a_row_of_padding_has_nothing_to_answer():
+    ids, _ = batch()
+    ids[2] = 0
+    for decode in (greedy, beam_search):
+        with pytest.raises(ValueError, match="got only padding in 2"):
+            decode(model(), ids, 4)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lessons.t5 import (
     Adafactor,
     Example,
+    LanguageModel,
     T5Config,
     T5EncoderModel,
     T5ForConditionalGeneration,
@@ -179,6 +180,38 @@ def test_unfreezing_goes_from_the_top():
         assert net.shared.weight.requires_grad, "updated throughout (§3.5.1)"
     with pytest.raises(ValueError, match="episode must be at least 1, got 0"):
         unfreeze(net, 0)
+    with pytest.raises(
+        ValueError, match="model must have no adapters"
+    ):  # their freeze would be undone
+        unfreeze(with_adapters(net, 4), 1)
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_single_stacks_keep_their_kind_with_adapters_and_unfreeze(prefix):
+    net = LanguageModel(model().config, prefix, torch.Generator().manual_seed(0)).eval()
+    ids, labels = torch.arange(2, 9)[None], torch.tensor([[4, 5, 1]])
+    for generator in (None, torch.Generator().manual_seed(1)):
+        new = with_adapters(net, 5, generator)
+        assert new.prefix is prefix
+        torch.testing.assert_close(new(ids, labels=labels), net(ids, labels=labels))
+    unfreeze(net, 1)
+    learn = [any(p.requires_grad for p in b.parameters()) for b in net.decoder.blocks]
+    assert learn == [i == len(learn) - 1 for i in range(len(learn))]
+
+
+def test_a_packed_mask_needs_its_counterpart():
+    net = model()
+    ids, labels = torch.arange(2, 8)[None], torch.tensor([[4, 1, 5, 1]])
+    source, target = torch.tensor([[1, 1, 1, 2, 2, 2]]), torch.tensor([[1, 1, 2, 2]])
+    assert net.loss(ids, labels, source, target).isfinite()
+    with pytest.raises(ValueError, match="attention_mask has example 2, which decoder_attention"):
+        net.loss(ids, labels, source)
+    with pytest.raises(ValueError, match="decoder_attention_mask has example 2, which attention"):
+        net.loss(ids, labels, None, target)
+    with pytest.raises(ValueError, match="one example a row; got 2"):
+        LanguageModel(net.config).loss(ids, labels, source)
+    with pytest.raises(ValueError, match="one example a row; got 2"):
+        net.start(ids, 4, attention_mask=source)
 
 
 def test_a_new_model_shares_no_memory_and_keeps_its_type():

@@ -1,18 +1,19 @@
 """Changing a part of the weights: adapters, gradual unfreezing (Raffel et al. 2020, §3.5.1)."""
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from .language_model import LanguageModel
 from .model import T5ForConditionalGeneration
 from .stack import T5LayerNorm
 
+Model = TypeVar("Model", T5ForConditionalGeneration, LanguageModel)
 
-def with_adapters(
-    model: T5ForConditionalGeneration, dim: int, generator: torch.Generator | None = None
-) -> T5ForConditionalGeneration:
+
+def with_adapters(model: Model, dim: int, generator: torch.Generator | None = None) -> Model:
     """Return a copy of a model with a small net after each feed-forward net; only they will learn.
 
     The adapter is one more sub-layer: norm, dense, ReLU, dense, dropout, sum. Its last matrix
@@ -30,7 +31,10 @@ def with_adapters(
     """
     if model.config.adapter_dim is not None:
         raise ValueError(f"model has adapters already, of width {model.config.adapter_dim}")
-    new = type(model)(dataclasses.replace(model.config, adapter_dim=dim), generator)
+    kind: Any = type(model)
+    same = {"prefix": model.prefix} if isinstance(model, LanguageModel) else {}
+    config = dataclasses.replace(model.config, adapter_dim=dim)
+    new = kind(config, generator=generator, **same)
     weight = model.shared.weight
     new.to(weight.device, weight.dtype).train(model.training)
     kept = new.load_state_dict(model.state_dict(), strict=False)
@@ -43,8 +47,8 @@ def with_adapters(
     return new
 
 
-def unfreeze(model: T5ForConditionalGeneration, episode: int) -> None:
-    """Let the top ``episode`` blocks of both stacks learn, and nothing below them.
+def unfreeze(model: T5ForConditionalGeneration | LanguageModel, episode: int) -> None:
+    """Let the top ``episode`` blocks of each stack learn, and nothing below them.
 
     The embeddings, which are the output matrix as well, learn throughout; so do the last norms,
     which stand above all blocks, and the scalars of position, which all blocks use.
@@ -55,14 +59,17 @@ def unfreeze(model: T5ForConditionalGeneration, episode: int) -> None:
             the top.
 
     Raises:
-        ValueError: an episode below 1.
+        ValueError: an episode below 1, or a model with adapters, whose other weights are to stay.
 
     Source: §3.5.1, where it rises by one after each twelfth of the steps.
     """
     if episode < 1:
         raise ValueError(f"episode must be at least 1, got {episode}")
+    if model.config.adapter_dim is not None:
+        raise ValueError("model must have no adapters, beside which nothing else learns")
     model.requires_grad_(True)
-    stacks: list[Any] = [model.encoder, model.decoder]
+    one = isinstance(model, LanguageModel)
+    stacks: list[Any] = [model.decoder] if one else [model.encoder, model.decoder]
     for stack in stacks:
         blocks: nn.ModuleList = stack.blocks
         for block in list(blocks)[: max(0, len(blocks) - episode)]:

@@ -16,6 +16,7 @@ from .model import (
     IGNORED,
     Started,
     check_ids,
+    check_single,
     cross_entropy,
     reset_parameters,
     segments,
@@ -85,12 +86,13 @@ class LanguageModel(nn.Module):
             input_ids: ids; S may be 0.
             attention_mask: 1 at tokens, 0 at padding. Default: 1 where the id is not ``pad_id``.
             decoder_input_ids: the targets, shifted right. Default: made of the labels.
-            labels: the targets; -100 does not count.
+            labels: the targets; -100 does not count. Padding of 0 would: it is an id like others.
 
         Raises:
             TypeError: ids that are no tensor of integers.
             ValueError: neither targets nor labels, ids outside the vocabulary, a wrong shape, or
-                another number of targets than of inputs.
+                another number of targets than of inputs; labels of another shape than
+                decoder_input_ids; a mask that packs several examples into a row.
         """
         states_BNM, _ = self._states(input_ids, attention_mask, decoder_input_ids, labels)
         return self.project(states_BNM[:, input_ids.shape[1] :])
@@ -184,7 +186,9 @@ class LanguageModel(nn.Module):
         """
         c = self.config
         check_ids("input_ids", input_ids, c.vocab_size)
-        real_BS = segments("attention_mask", attention_mask, input_ids, c.pad_id).bool()
+        segment_BS = segments("attention_mask", attention_mask, input_ids, c.pad_id)
+        check_single("attention_mask", segment_BS)
+        real_BS = segment_BS.bool()
         order_BS = real_BS.long().argsort(dim=1, stable=True)
         real_BS = real_BS.gather(1, order_BS)
         return input_ids.gather(1, order_BS).masked_fill(~real_BS, c.pad_id), real_BS

@@ -76,12 +76,12 @@ class T5EncoderModel(nn.Module):
         Args:
             input_ids: ids.
             attention_mask: 1 at tokens, 0 at padding; or, where several examples are packed
-                into a row, the number of each token's example. Default: 1 where the id is not
-                ``pad_id``.
+                into a row, the number of each token's example, in the decoder's mask as
+                well. Default: 1 where the id is not ``pad_id``.
 
         Raises:
             TypeError: ids that are no tensor of integers.
-            ValueError: ids outside the vocabulary, or a wrong shape.
+            ValueError: ids outside the vocabulary, a wrong shape, or a mask of other numbers.
         """
         return self.encode(input_ids, attention_mask)[0]
 
@@ -131,12 +131,13 @@ class T5Model(T5EncoderModel):
             decoder_input_ids: the targets, shifted right. Default: made of the labels.
             decoder_attention_mask: as attention_mask, for the targets. Default: all 1, as
                 padding on the right lies behind every real place.
-            labels: the targets; -100 does not count.
+            labels: the targets; -100 does not count. Padding of 0 would: it is an id like others.
 
         Raises:
             TypeError: ids that are no tensor of integers.
             ValueError: neither targets nor labels, ids outside the vocabulary, a wrong shape, or
-                another number of targets than of inputs.
+                another number of targets than of inputs; labels of another shape than
+                decoder_input_ids; a number above 1 in one mask that the other lacks in that row.
         """
         decoder_input_ids = targets_of(
             self.config, decoder_input_ids, labels, decoder_attention_mask
@@ -169,6 +170,7 @@ class T5Model(T5EncoderModel):
         else:
             segment_BT = segments("decoder_attention_mask", decoder_attention_mask, ids_BT, 0)
             mask = mask & segment_mask(segment_BT, segment_BT)
+        check_packed(source_BS, segment_BT)
         memory_mask = segment_mask(segment_BT, source_BS)
         x_BTM = self.shared(ids_BT)
         return self.decoder(x_BTM, mask, memory_BSM, memory_mask, maps=maps)
@@ -254,8 +256,15 @@ class T5ForConditionalGeneration(T5Model):
             max_len: most tokens that will be written.
             copies: rows decoded for each input (beam search).
             attention_mask: see `T5EncoderModel.forward`; one example a row.
+
+        Raises:
+            ValueError: a row that is all padding, or one of several examples.
         """
         memory_BSM, source_BS = self.encode(input_ids, attention_mask)
+        check_single("attention_mask", source_BS)
+        if readable(source_BS) and not (source_BS != 0).any(1).all():
+            row = int((source_BS == 0).all(1).long().argmax())
+            raise ValueError(f"input_ids must have a token in each row, got only padding in {row}")
         rows = memory_BSM.shape[0] * copies
         mask = (source_BS != 0)[:, None, None].repeat_interleave(copies, 0)
         return Started(Cache(self.decoder, rows, max_len, memory_BSM), mask, memory_BSM)
@@ -347,6 +356,11 @@ def targets_of(
 ) -> Tensor:
     """Return what the decoder reads, checked; made of the labels where it is not given."""
     if decoder_input_ids is not None:
+        if labels is not None and labels.shape != decoder_input_ids.shape:
+            raise ValueError(
+                f"labels must have shape {tuple(decoder_input_ids.shape)}, as decoder_input_ids, "
+                f"got {tuple(labels.shape)}"
+            )
         return decoder_input_ids
     if labels is None:
         raise ValueError("decoder_input_ids or labels must be given, got neither")
@@ -358,14 +372,56 @@ def segments(name: str, mask: Tensor | None, ids_BT: Tensor, pad_id: int) -> Ten
     """Return the number of each place's segment; from the padding if no mask is given.
 
     Raises:
-        ValueError: a mask of another shape than the ids.
+        ValueError: a mask of another shape than the ids, with numbers below 0, or with fractions
+            or zeros alone where it holds floats, as one has that is added to scores.
     """
     if mask is None:
         return (ids_BT != pad_id).long()
     if mask.shape != ids_BT.shape:
         shape = tuple(ids_BT.shape)
         raise ValueError(f"{name} must have shape {shape}, as the ids, got {tuple(mask.shape)}")
+    if readable(mask) and mask.numel():
+        known = (mask == 0) | (mask == 1) if mask.is_floating_point() else mask >= 0
+        if not known.all():
+            raise ValueError(
+                f"{name} must be 1 at tokens and 0 at padding, or hold whole numbers of examples; "
+                f"got {mask[~known][0].item()}"
+            )
+        if mask.is_floating_point() and not mask.any():
+            raise ValueError(f"{name} must be 1 at tokens, got floats that are all 0")
     return mask.long()
+
+
+def check_packed(source_BS: Tensor, target_BT: Tensor) -> None:
+    """Raise if a packed example, numbered above 1, has inputs without targets, or the reverse."""
+    if not readable(source_BS) or not readable(target_BT):
+        return
+    same_BST = source_BS[:, :, None] == target_BT[:, None]
+    for name, number, other, found in (
+        ("attention_mask", source_BS, "decoder_attention_mask", same_BST.any(2)),
+        ("decoder_attention_mask", target_BT, "attention_mask", same_BST.any(1)),
+    ):
+        lone = (number > 1) & ~found
+        if lone.any():
+            raise ValueError(
+                f"{name} has example {int(number[lone][0])}, which {other} must have in the same "
+                "row and has not"
+            )
+
+
+def check_single(name: str, segment_BS: Tensor) -> None:
+    """Raise if several examples are packed into a row where that is not supported."""
+    if readable(segment_BS) and (segment_BS > 1).any():
+        raise ValueError(
+            f"{name} must be 1 at tokens and 0 at padding here, one example a row; "
+            f"got {int(segment_BS.max())}"
+        )
+
+
+def readable(values: Tensor) -> bool:
+    """Say whether values can be checked: not if compiled or mapped, nor where a GPU would wait."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return not traced and values.device.type == "cpu"
 
 
 def check_ids(name: str, ids: Any, vocab_size: int, but: int | None = None) -> None:
@@ -381,9 +437,7 @@ def check_ids(name: str, ids: Any, vocab_size: int, but: int | None = None) -> N
         raise TypeError(f"{name} must hold integer token ids, got {ids.dtype}")
     if ids.dim() != 2:
         raise ValueError(f"{name} must have shape (batch, length), got {tuple(ids.shape)}")
-    # What depends on data cannot be compiled or mapped (torch.func), and costs a GPU a pause.
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if traced or ids.device.type != "cpu" or not ids.numel():
+    if not readable(ids) or not ids.numel():
         return
     known = ids if but is None else ids.masked_fill(ids == but, 0)
     low, high = (int(bound) for bound in torch.aminmax(known))

@@ -218,7 +218,7 @@ class Cache:
             across = None
             if memory_BSM is not None:
                 across = KeyValueCache(rows, memory_BSM.shape[1], block.cross_attention)
-                copies = rows // memory_BSM.shape[0]
+                copies = rows // max(1, memory_BSM.shape[0])
                 pair = block.cross_attention.keys_and_values(memory_BSM)
                 across.append(*(part.repeat_interleave(copies, 0) for part in pair))
             self.layers.append((KeyValueCache(rows, max_len, block.self_attention), across))
