@@ -9,7 +9,6 @@ import torch
 
 from lessons.instruct_gpt import (
     GPT,
-    RECIPES,
     AdaptiveKL,
     FixedKL,
     GPTConfig,
@@ -18,9 +17,7 @@ from lessons.instruct_gpt import (
     Responses,
     RewardModel,
     best_of_n,
-    comparisons,
     penalize_missing,
-    prompts,
     sample,
     sft_loss,
     token_log_probs,
@@ -216,24 +213,6 @@ def test_a_missing_stop_token_costs_a_fixed_reward():
     torch.testing.assert_close(got, torch.tensor([-1.0, 0.6, -1.0]))
 
 
-def test_the_papers_figures():
-    assert prompts("SFT", "train") == 12_725
-    assert prompts("SFT", "valid") == 1_653
-    assert prompts("RM", "train") == 33_207
-    assert prompts("RM", "valid") == 17_887
-    assert prompts("PPO", "train") == 31_144
-    assert prompts("PPO", "valid") == 16_185
-    assert [comparisons(k) for k in range(4, 10)] == [6, 10, 15, 21, 28, 36]
-    assert comparisons(9, RECIPES["rm-6b"].batch_size) == 2_304
-    ptx = RECIPES["ppo-ptx"]
-    assert (ptx.batch_size // ptx.minibatch_size, ptx.episodes // ptx.batch_size) == (8, 500)
-    assert round(ptx.episodes / prompts("PPO", "train"), 1) == 8.2
-    defaults = PPOConfig()
-    assert (ptx.epochs, ptx.clip, ptx.ema, ptx.minibatch_size) == (
-        defaults.epochs, defaults.eps, defaults.ema, defaults.minibatch,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: trainer().step(prompt(12), 5), r"minibatch \(8\) must divide the batch \(12\)"),
     (lambda: trainer().step(prompt(8), 9), "4 tokens and a response of 9 are more than"),
@@ -261,7 +240,6 @@ def test_the_papers_figures():
     (lambda: penalize_missing(torch.zeros(2), torch.zeros(3, 4), 1), r"shape \(3,\), got \(2,\)"),
     (lambda: best_of_n(parts()[0], prompt(), 2, 0, None), "n must be at least 1, got 0"),
     (lambda: penalize_missing(torch.zeros(1), torch.zeros(1, 3), 1, 3), "first must be 0 to 2"),
-    (lambda: comparisons(1), "k must be at least 2, got 1"),
 ])  # fmt: skip
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):

@@ -28,7 +28,6 @@ from .ppo import (
     policy_gradient_loss,
     value_loss,
 )
-from .recipes import DATASETS, RECIPES, Recipe, comparisons, prompts
 from .reward import (
     RewardModel,
     choice_loss,
@@ -57,14 +56,14 @@ from .weights import (
 )
 
 __all__ = [
-    "DATASETS", "GPT", "PRESETS", "RECIPES", "AdaptiveKL", "Cache", "FixedKL", "GPTConfig",
-    "HalvingKL", "PPOConfig", "PPOTrainer", "Recipe", "Responses", "RewardModel", "all_responses",
+    "GPT", "PRESETS", "AdaptiveKL", "Cache", "FixedKL", "GPTConfig",
+    "HalvingKL", "PPOConfig", "PPOTrainer", "Responses", "RewardModel", "all_responses",
     "best_of_n", "best_of_n_kl", "best_of_n_log_probs", "choice_loss",
-    "clipped_policy_loss", "clipped_share", "comparisons", "count_parameters", "dpo_loss",
+    "clipped_policy_loss", "clipped_share", "count_parameters", "dpo_loss",
     "draw_ranks", "entropy", "from_transformers", "gae", "joined", "kl_divergence", "kl_estimates",
     "load", "masked_mean", "masked_whiten", "objective", "optimum", "penalize_missing",
     "penalized_policy_loss", "per_token_rewards", "policy_gradient_loss", "preference_loss",
-    "prompts", "ranking_loss", "response_log_probs", "response_logits", "reward_from_transformers",
+    "ranking_loss", "response_log_probs", "response_logits", "reward_from_transformers",
     "reward_to_transformers", "sample", "save", "sft_loss", "to_transformers", "token_log_probs",
     "value_loss",
 ]  # fmt: skip
