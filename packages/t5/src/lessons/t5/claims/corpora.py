@@ -160,12 +160,3 @@ def unlabelled(data: Path | None) -> list[str]:
             seen.update(new)
             documents.append(" ".join(new))
     return [text for text in documents if text]
-
-
-def raw_pages(data: Path | None) -> list[str]:
-    """Return the English help as it is served: tags, scripts, menus and code."""
-    return [
-        " ".join(content.decode("utf-8").split())
-        for path, content in sorted(files(data, "english").items())
-        if part_of(f"page {path}") == "train"
-    ]

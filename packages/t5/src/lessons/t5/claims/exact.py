@@ -88,7 +88,7 @@ def operations(name: str, preset: str = "t5-base", s: int = 512, t: int = 512) -
     "C8b",
     "§3.2.2",
     says="An encoder-decoder costs what a language model with half its layers costs.",
-    quotes="the same L + L-layer encoder-decoder model will have approximately the same "
+    quotes="the same L + L encoder-decoder model will have approximately the same "
     "computational cost as a language model with only L layers.",
     asks="Operations of a pass through the base model, 12 + 12 layers, over those of a language "
     "model with 12, for 512 inputs and 114 targets, and for 512 and 512, the attention to the "

@@ -71,8 +71,8 @@ def headed(run: Run, seed: int, rate: float = TUNE_RATE, part: str = "test") -> 
     quotes="In spite of its simplicity, we found the text-to-text framework obtained comparable "
     "performance to task-specific architectures",
     asks="Accuracy on reviews of nets that write “fresh” or “rotten”, less that of the same "
-    "pre-trained encoder under a softmax over two classes, tuned for as many steps at the same "
-    "rate. σ is that of the baseline over seeds.",
+    "pre-trained encoder under a softmax over two classes, tuned for as many steps, each at "
+    "the best rate of its own search on dev. σ is that of the baseline over seeds.",
     holds_if="the 95% interval of the difference lies within ±2σ, or above it",
     fails_if="it lies below −2σ",
     paper="SQuAD 80.88 against BERT's 80.8",
