@@ -205,7 +205,7 @@ def _whole(sentences: Document, limit: int) -> Document:
 def _from_another(
     documents: Sequence[Document], n: int, generator: torch.Generator | None, room: int
 ) -> Document:
-    """Return another document from one of its sentences on, one that fits if any document has one."""
+    """Return another document from one of its sentences on, one that fits if there is any."""
     places = len(documents) - 1
     offset = _draw(0, places - 1, generator)
     for k in range(places):

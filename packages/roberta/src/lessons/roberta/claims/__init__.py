@@ -17,13 +17,13 @@ CLAIMS = [
     undertrained.undertrained,
     undertrained.more_data, undertrained.longer, undertrained.no_overfitting,
     undertrained.same_data, undertrained.same_compute,
-    formats.single_sentences, formats.without_nsp, formats.one_document, formats.loss_alone,
+    formats.single_sentences, formats.without_nsp, formats.one_document,
     masks.dynamic,
     batches.perplexity, batches.end_tasks,
     lengths.long_sequences,
     batches.epsilon, batches.stability,
     tokens.no_unknown, tokens.added,
-    ladder.each_change, shipped.small_model,
-    errata.largest, errata.worse, errata.gigabytes,
+    ladder.each_change, shipped.small_model, formats.loss_alone,
+    errata.largest,
 ]  # fmt: skip
 COMMANDS = {"--fill": ask.main}
