@@ -23,6 +23,7 @@ from lessons.lora import (
     disable_adapters,
     enable_input_require_grads,
     inject,
+    load_lora,
     lora_state_dict,
     merge,
     merge_and_unload,
@@ -251,6 +252,52 @@ def test_enable_is_never_passed_over():
     for module in (nn.Embedding(12, 6), nn.Conv1d(3, 6, 2)):
         with pytest.raises(ValueError, match="enable is for packed linear layers"):
             inject(nn.ModuleDict({"x": module}), LoRAConfig(2, 4, ("x",), enable=QV))
+
+
+def test_all_linear_leaves_the_output_layer_and_takes_attention():
+    model = inject(gpt(), LoRAConfig(2, 4, "all-linear"))
+    assert {p.rpartition(".")[2] for p, _ in adapted_layers(model)} == {"c_attn", "c_fc", "c_proj"}
+    bert = Bert(BertConfig(19, 8, 1, 2, 16, 12))
+    model = inject(Classifier(bert, 3), LoRAConfig(2, 4, "all-linear"))
+    found = [path for path, _ in adapted_layers(model)]
+    assert "bert.encoder.layer.0.attention.self.query" in found
+    assert "classifier" not in found
+    layer = nn.TransformerEncoderLayer(12, 2, 16, 0.0, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 1).eval()
+    x = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
+    inject(encoder, LoRAConfig(2, 4, "all-linear"))
+    found = {path.removeprefix("layers.0."): layer for path, layer in adapted_layers(encoder)}
+    assert set(found) == {"self_attn", "self_attn.out_proj", "linear1", "linear2"}
+    assert found["self_attn"].enable == (True, True, True)
+    y = drawn(encoder)(x)
+    torch.testing.assert_close(merge_and_unload(encoder)(x), y)
+
+
+def test_patterns_that_match_nothing_and_alpha_that_is_each_r():
+    for name in ("rank_pattern", "alpha_pattern"):
+        with pytest.raises(ValueError, match=f"{name}: no target is called 'c_fcc'"):
+            inject(gpt(), LoRAConfig(2, 4, ("c_fc",), **{name: {"c_fcc": 3}}))
+    model = inject(gpt(), LoRAConfig(2, None, ("c_fc", "c_attn"), rank_pattern={"c_fc": 8}))
+    assert {layer.scaling["default"] for _, layer in adapted_layers(model)} == {1.0}
+
+
+def test_nothing_is_saved_or_loaded_while_merged():
+    model, *_ = two()
+    whole, own = model.state_dict(), lora_state_dict(model, "one")
+    merge(model)
+    for act in (
+        model.state_dict, lambda: model.load_state_dict(whole),
+        lambda: lora_state_dict(model, "one"), lambda: load_lora(model, own, "one"),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match="is merged"):
+            act()
+    unmerge(model)
+    assert list(model.state_dict()) == list(whole)
+
+
+def test_a_model_that_is_itself_one_layer():
+    with pytest.raises(ValueError, match=r"itself one Linear.*nn\.Sequential"):
+        inject(nn.Linear(4, 4), LoRAConfig(1, 1, "all-linear"))
 
 
 def test_a_module_that_stands_in_two_places_is_adapted_in_both():

@@ -208,6 +208,25 @@ def test_an_embeddings_a_is_zero_instead_of_b():
     torch.testing.assert_close(layer(ids), y)
 
 
+def test_an_embeddings_dropout_drops_ids_whole():
+    module = nn.Embedding(11, 6).double()
+    layer = filled(layer_of(copy.deepcopy(module), dropout=0.5))
+    ids = torch.arange(11).repeat(40)
+    full = layer.eval()(ids) - module(ids)
+    torch.manual_seed(0)
+    got = layer.train()(ids) - module(ids)
+    dropped = got.abs().amax(1) < 1e-12
+    assert 0.4 < dropped.double().mean() < 0.6
+    torch.testing.assert_close(got[~dropped], 2 * full[~dropped])
+
+
+def test_sizes_are_the_bases():
+    for module in (nn.Linear(5, 4), nn.Embedding(7, 4, padding_idx=0)):
+        layer = layer_of(module)
+        for name in ("in_features", "out_features", "num_embeddings", "embedding_dim"):
+            assert getattr(layer, name, None) == getattr(module, name, None)
+
+
 def test_dropout_is_of_the_updates_input_and_of_training_only():
     layer = filled(layer_of(nn.Linear(50, 7), dropout=0.5))
     x = torch.randn(3, 50, generator=torch.Generator().manual_seed(2))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 ALL_LINEAR = "all-linear"
+OUTPUTS = ("lm_head", "classifier", "score", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,11 +16,15 @@ class LoRAConfig:
 
     Attributes:
         r: rank of the update.
-        alpha: the constant over r. None: r itself, the paper's "set α to the first r we try".
+        alpha: the constant over r. None: the module's r itself, so that the factor is 1 at
+            first; the paper's "set α to the first r we try".
         target_modules: which modules get an update. Names, of which each matches modules that are
             called so or whose path ends in it ("attn.c_attn"); or one string: a regular expression
-            for whole paths, or "all-linear", which is every linear layer.
-        dropout: of the input of the update, in training only.
+            for whole paths, or "all-linear", which is every linear layer
+            and W_q, W_k, W_v of nn.MultiheadAttention, but for the output layer: what the model's
+            get_output_embeddings returns, or is called as one of OUTPUTS.
+        dropout: of the input of the update, in training only. An embedding's input is one 1 among
+            zeros, so that an id has its whole update or none.
         bias: which biases are trained: "none", "all", or "lora_only", those of adapted modules.
         modules_to_save: names, as in target_modules, of modules that are trained whole and kept
             with the adapter: a classifier's head.
@@ -91,7 +96,7 @@ class LoRAConfig:
 
     def alpha_of(self, path: str) -> float:
         """Return α of the module at a path."""
-        default = self.r if self.alpha is None else self.alpha
+        default = self.rank(path) if self.alpha is None else self.alpha
         return float(_of(path, self.alpha_pattern, default))
 
     def targets(self, path: str) -> bool:
@@ -113,10 +118,15 @@ def named(path: str, names: Sequence[str]) -> bool:
     return any(path == name or path.endswith(f".{name}") for name in names)
 
 
+def matches(path: str, key: str) -> bool:
+    """Return whether a key of a pattern means the module at a path: it names it, or its end."""
+    return named(path, [key]) or bool(re.fullmatch(rf"(.*\.)?({key})", path))
+
+
 def _of(path: str, pattern: Mapping, default):
     """Return what a pattern says of a path: the first key that names it, or matches its end."""
     for key, value in pattern.items():
-        if named(path, [key]) or re.fullmatch(rf"(.*\.)?({key})", path):
+        if matches(path, key):
             return value
     return default
 

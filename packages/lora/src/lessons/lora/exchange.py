@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from .config import ALL_LINEAR, LoRAConfig
 from .files import fit, load, save
-from .injection import Saved, adapted_layers, adapters, check_adapters, inject, plain_modules
+from .injection import (
+    Saved,
+    adapted_layers,
+    adapters,
+    check_adapters,
+    check_unmerged,
+    inject,
+    plain_modules,
+)
 from .layers import LoRAAttention, LoRAConv, LoRAEmbedding, LoRALayer, LoRAPacked, is_conv1d
 
 PREFIX = "base_model.model."
@@ -34,6 +42,7 @@ def lora_state_dict(
 
     Raises:
         ValueError: no such adapter.
+        RuntimeError: an adapter is merged.
     """
     return {name: p.detach() for name, p in _parameters(model, adapter, bias).items()}
 
@@ -43,6 +52,7 @@ def load_lora(model: nn.Module, state_dict: Mapping[str, Tensor], adapter: str =
 
     Raises:
         ValueError: no such adapter; names or shapes that differ, the first with both shapes.
+        RuntimeError: an adapter is merged.
     """
     wanted = _parameters(model, adapter, None)
     found = fit({name: p.detach() for name, p in wanted.items()}, state_dict, "the adapter")
@@ -54,6 +64,7 @@ def load_lora(model: nn.Module, state_dict: Mapping[str, Tensor], adapter: str =
 def _parameters(model: nn.Module, adapter: str, bias: str | None) -> dict[str, nn.Parameter]:
     """Return an adapter's own parameters by their names in a file."""
     check_adapters(model, [adapter])
+    check_unmerged(model)
     bias = adapters(model)[adapter].bias if bias is None else bias
     if bias not in ("none", "all", "lora_only"):
         raise ValueError(f"bias must be none, all or lora_only; got {bias!r}")
@@ -99,7 +110,7 @@ def save_peft(model: nn.Module, folder: str | os.PathLike, adapter: str = "defau
         OSError: the files cannot be written.
     """
     state, config = lora_state_dict(model, adapter), adapters(model)[adapter]
-    ranks, alphas = dict(config.rank_pattern), dict(config.alpha_pattern)
+    ranks, alphas = {}, {}  # whole paths, which stand before the patterns: the first counts
     paths, transposed = [], []
     for path, layer in adapted_layers(model):
         if adapter not in layer.lora_A:
@@ -120,6 +131,10 @@ def save_peft(model: nn.Module, folder: str | os.PathLike, adapter: str = "defau
             # α/r is to stay: both grow, α/√r by the root.
             times = len(A) / r if config.scaling == "alpha/r" else (len(A) / r) ** 0.5
             ranks[path], alphas[path] = len(A), config.alpha_of(path) * times
+        elif config.alpha is None and config.rank(path) != config.r:
+            alphas[path] = config.alpha_of(path)
+    ranks = {**ranks, **{k: v for k, v in config.rank_pattern.items() if k not in ranks}}
+    alphas = {**alphas, **{k: v for k, v in config.alpha_pattern.items() if k not in alphas}}
     names = config.target_modules
     known = {
         "peft_type": "LORA", "r": config.r, "bias": config.bias, "use_dora": config.use_dora,
@@ -136,7 +151,7 @@ def save_peft(model: nn.Module, folder: str | os.PathLike, adapter: str = "defau
     save(folder / WEIGHTS, {PREFIX + name: t for name, t in state.items()}, {"format": "pt"})
     temporary = folder / f".{CONFIG}.{os.getpid()}"
     try:
-        temporary.write_text(json.dumps(known, indent=2, sort_keys=True), encoding="utf-8")
+        temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
         os.replace(temporary, folder / CONFIG)
     finally:
         temporary.unlink(missing_ok=True)

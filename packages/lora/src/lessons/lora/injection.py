@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .config import ALL_LINEAR, LoRAConfig, named
+from .config import ALL_LINEAR, OUTPUTS, LoRAConfig, matches, named
 from .layers import QUERY_VALUE, LoRAAttention, LoRALayer, LoRAPacked, adapt, is_conv1d
 
 CONFIGS = "lora_configs"  # the attribute in which a model keeps its adapters' choices
@@ -62,24 +62,26 @@ def inject(
     configs: dict[str, LoRAConfig] = getattr(model, CONFIGS, {})
     if adapter in configs:
         raise ValueError(f"the model has an adapter {adapter!r} already; has: {', '.join(configs)}")
-    _unmerged(model)
+    check_unmerged(model)
     targets, saved = _found(model, config)
     # First all layers are made, so that an error leaves the model as it was.
     free = [parameter for parameter in model.parameters() if parameter.requires_grad]
     made: dict[str, LoRALayer] = {}
     untied: list[tuple[nn.Module, str, nn.Parameter]] = []
+    whole = (True, True, True) if config.target_modules == ALL_LINEAR else None
     try:
         for path, module in targets.items():
             if isinstance(module, LoRALayer):
                 layer, enable = module, config.enable
                 if enable is None and isinstance(layer, LoRAAttention):
-                    enable = QUERY_VALUE
+                    enable = whole or QUERY_VALUE
                 there = layer.enable if isinstance(layer, LoRAPacked) else None
                 if enable != there:
                     raise ValueError(f"{path} has been adapted with enable {there}, got {enable}")
             else:
                 _tied(model, path, module, config.tied, untied)
-                layer = adapt(module, config.enable)
+                attends = isinstance(module, nn.MultiheadAttention)
+                layer = adapt(module, config.enable or (whole if attends else None))
             layer.add(adapter, config, path, generator)
             made[path] = layer
     except Exception:
@@ -149,7 +151,7 @@ def set_adapter(model: nn.Module, names: str | Sequence[str]) -> None:
     """
     names = (names,) if isinstance(names, str) else tuple(names)
     check_adapters(model, names)
-    _unmerged(model)
+    check_unmerged(model)
     for module in model.modules():
         if isinstance(module, LoRALayer | Saved):
             module.active = names
@@ -188,7 +190,7 @@ def disable_adapters(model: nn.Module) -> Generator[None]:
     Raises:
         RuntimeError: an adapter is merged.
     """
-    _unmerged(model)
+    check_unmerged(model)
     held = [m for m in model.modules() if isinstance(m, LoRALayer | Saved)]
     before = [module.disabled for module in held]
     try:
@@ -212,7 +214,7 @@ def adapter_per_sample(model: nn.Module, adapter_ids: Sequence[str | None]) -> G
         RuntimeError: an adapter is merged.
     """
     check_adapters(model, [name for name in adapter_ids if name is not None])
-    _unmerged(model)
+    check_unmerged(model)
     if any(isinstance(module, Saved) for module in model.modules()):
         raise ValueError("modules_to_save are whole modules: they cannot differ within a batch")
     try:
@@ -230,7 +232,7 @@ def merge(model: nn.Module, keep: bool = False) -> None:
     Raises:
         RuntimeError: merged already, or in training with dropout.
     """
-    _unmerged(model)
+    check_unmerged(model)
     done: list[LoRALayer] = []
     try:
         for _, layer in adapted_layers(model):
@@ -262,7 +264,7 @@ def unload(model: nn.Module) -> nn.Module:
     Raises:
         RuntimeError: an adapter is merged.
     """
-    _unmerged(model)
+    check_unmerged(model)
     return _stripped(model, saved=False)
 
 
@@ -360,7 +362,8 @@ def _active(model: nn.Module) -> set[str]:
     return {n for m in model.modules() if isinstance(m, LoRALayer | Saved) for n in m.active}
 
 
-def _unmerged(model: nn.Module) -> None:
+def check_unmerged(model: nn.Module) -> None:
+    """Raise a RuntimeError if an adapter is merged."""
     for path, layer in adapted_layers(model):
         if layer.merged:
             raise RuntimeError(f"{', '.join(layer.merged)} is merged at {path}: unmerge first")
@@ -374,6 +377,9 @@ def _found(
     Raises:
         ValueError: nothing is matched.
     """
+    output = getattr(model, "get_output_embeddings", lambda: None)()
+    if isinstance(output, LoRALayer):
+        output = output.base
     inner = set()  # what lies in modules that are trained whole
     targets: dict[str, nn.Module] = {}
     saved: dict[str, nn.Module] = {}
@@ -386,9 +392,15 @@ def _found(
                 saved[path] = module
             continue
         base = module.base if isinstance(module, LoRALayer) else module
-        linear = isinstance(base, nn.Linear) or is_conv1d(base)
+        linear = isinstance(base, nn.Linear | nn.MultiheadAttention) or is_conv1d(base)
+        linear = linear and base is not output and not named(path, OUTPUTS)
         if config.targets(path) or (config.target_modules == ALL_LINEAR and linear):
             targets[path] = module
+    if not targets and (isinstance(model, nn.Linear | nn.Embedding) or is_conv1d(model)):
+        raise ValueError(
+            f"the model is itself one {type(model).__name__}, which cannot be replaced in place: "
+            "wrap it in nn.Sequential, or use adapt"
+        )
     if not targets:
         there = sorted({
             path.rpartition(".")[2] for path, module in plain_modules(model)
@@ -398,6 +410,12 @@ def _found(
             f"target_modules {config.target_modules!r} match nothing; there are: "
             f"{', '.join(there) or 'no layers that could be adapted'}"
         )
+    for name in ("rank_pattern", "alpha_pattern"):
+        for key in getattr(config, name):
+            if not any(matches(path, key) for path in targets):
+                raise ValueError(
+                    f"{name}: no target is called {key!r}; they are: {', '.join(targets)}"
+                )
     missing = [n for n in config.modules_to_save if not any(named(p, [n]) for p in saved)]
     if missing:
         raise ValueError(f"modules_to_save: the model has no {', '.join(missing)}")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from .config import LoRAConfig, scale
 
-
 QUERY_VALUE = (True, False, True)  # of q, k and v, the paper's choice
 
 
@@ -221,6 +220,21 @@ class LoRALayer(nn.Module):
                 y = y.index_copy(0, rows, self.adapted(x[rows], y[rows], name))
         return y
 
+    def _save_to_state_dict(self, *args: Any, **named: Any) -> None:
+        """Refuse while merged: what loads W_0 + BA, B and A would apply the update twice."""
+        if self.merged:
+            raise RuntimeError(
+                f"{', '.join(self.merged)} is merged: a state dict would hold the update twice; "
+                "unmerge, or merge_and_unload, before saving"
+            )
+        super()._save_to_state_dict(*args, **named)
+
+    def _load_from_state_dict(self, *args: Any, **named: Any) -> None:
+        """Refuse while merged: unmerging would subtract another update than was added."""
+        if self.merged:
+            raise RuntimeError(f"{', '.join(self.merged)} is merged: unmerge before loading")
+        super()._load_from_state_dict(*args, **named)
+
     @torch.no_grad()
     def merge(self, keep: bool = False) -> None:
         """Add the active adapters to the weight: $W = W_0 + BA$ (§4.1, "No Additional…").
@@ -282,6 +296,16 @@ class LoRALinear(LoRALayer):
     def transposed(self) -> bool:
         """Whether the weight lies as (I, O)."""
         return is_conv1d(self.base)
+
+    @property
+    def in_features(self) -> int:
+        """The base's number of inputs."""
+        return self.frozen.shape[0 if self.transposed else 1]
+
+    @property
+    def out_features(self) -> int:
+        """The base's number of outputs."""
+        return self.frozen.shape[1 if self.transposed else 0]
 
     def shapes(self, r: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return (R, I) and (O, R)."""
@@ -392,6 +416,27 @@ class LoRAEmbedding(LoRALayer):
         if self.base.padding_idx is not None:
             low = low * (x != self.base.padding_idx)[..., None]
         return F.linear(low, self.lora_B[name])
+
+    def adapted(self, x: Tensor, y: Tensor, name: str) -> Tensor:
+        """Return y with an adapter's output; dropout of the one 1 that an id is drops it whole."""
+        low = self.branch(x, name)
+        kept = F.dropout(torch.ones_like(low[..., :1]), self.dropout[name], self.training)
+        return y + (self.scaling[name] * kept * low).to(y.dtype)
+
+    @property
+    def num_embeddings(self) -> int:
+        """The base's number of ids."""
+        return self.base.num_embeddings
+
+    @property
+    def embedding_dim(self) -> int:
+        """The base's width."""
+        return self.base.embedding_dim
+
+    @property
+    def padding_idx(self) -> int | None:
+        """The base's padding."""
+        return self.base.padding_idx
 
     @property
     def bias(self) -> Tensor | None:
