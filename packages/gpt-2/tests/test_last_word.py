@@ -1,6 +1,8 @@
 """The last word of a passage: what a word's probability is, and the filter of stop words."""
 
 import itertools
+import unicodedata
+from collections import Counter
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from lessons.gpt_2 import (
     log_probabilities,
     next_words,
 )
+from lessons.gpt_2.last_word import _kinds
 
 TEXT = "the old man sat by the sea and the old sea sat by the man " * 8
 TOKENS = ByteLevelBPE.train([TEXT], 290)
@@ -37,7 +40,16 @@ def test_a_word_is_its_tokens_and_an_end(net):
     before = "the old"
     words = dict(next_words(net, TOKENS, before, beams=400, most=3))
     ids = TOKENS.encode(before)
-    letters = {i for i, raw in TOKENS.tokens.items() if raw.isalpha() or raw[0] > 127}
+    letter, other = Counter(), Counter()  # by the first byte of a character
+    for code in range(0x80, 0x110000):
+        kind = unicodedata.category(chr(code))[0]
+        if kind != "C":
+            (letter if kind == "L" else other)[chr(code).encode()[0]] += 1
+    signs = {n for n in range(0xC2, 0xF5) if letter[n] <= other[n]}
+    letters = {
+        i for i, raw in TOKENS.tokens.items()
+        if raw.isalpha() or (raw[0] > 127 and raw[0] not in signs)
+    }  # fmt: skip
     for word in ("man", "sea"):
         spelt = TOKENS.encode(f" {word}")
         log_p = log_probabilities(net, ids + spelt, given=len(ids)).sum()
@@ -48,6 +60,18 @@ def test_a_word_is_its_tokens_and_an_end(net):
         )
     ordered = [log_p for _, log_p in next_words(net, TOKENS, before)]
     assert all(a >= b for a, b in itertools.pairwise(ordered))
+
+
+@pytest.mark.parametrize(("behind", "letters"), [
+    ("—", False), ("”", False), ("…", False), ("🙂", False), ("é", True), ("д", True),
+])  # fmt: skip
+def test_a_word_ends_before_the_first_byte_of_a_sign(behind, letters):
+    """Until a token of the whole character is learned, a dash is three tokens."""
+    start = behind.encode()[:2] if len(behind.encode()) > 2 else behind.encode()[:1]
+    tokens = ByteLevelBPE.train([f"{behind} {behind} " * 9], 258)
+    assert start in tokens.tokens.values()
+    at = next(i for i, raw in tokens.tokens.items() if raw == start)
+    assert bool(_kinds(tokens, len(tokens))[1][at]) == letters
 
 
 def test_words_share_the_probability_of_words_out(net):

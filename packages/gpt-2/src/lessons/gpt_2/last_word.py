@@ -3,7 +3,9 @@
 Shapes: K beams, V vocabulary.
 """
 
+import codecs
 import functools
+import unicodedata
 
 import torch
 
@@ -31,7 +33,8 @@ def next_words(
     """Return words that may come next, with their log-probability in nats, the likeliest first.
 
     A word is a blank and letters. It is as likely as its tokens, times the probability that the
-    token behind does not go on with letters: "the" is no answer where "there" is meant.
+    token behind does not go on with letters: "the" is no answer where "there" is meant. Of a word
+    that is found in two spellings by tokens, the likelier counts alone; they are not added.
 
     Args:
         model: in eval mode.
@@ -121,8 +124,27 @@ def _kinds(tokenizer: ByteLevelBPE, size: int) -> tuple[torch.Tensor, torch.Tens
     """Return which tokens begin a word (a blank, letters), and which go on with one (V each)."""
     begins, goes_on = torch.zeros(2, size, dtype=torch.bool)
     for i, raw in tokenizer.tokens.items():
-        # Bytes that are no text alone are parts of letters beyond ASCII, as a rule.
-        text = raw.decode("utf-8", "replace").replace("\ufffd", "a")
+        # Bytes that go on with a character are of a letter, as no other one is begun in a word.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text, start = decoder.decode(raw).replace("\ufffd", "a"), decoder.getstate()[0]
+        if start:
+            text += "a" if _starts_letters(start) else "-"
         begins[i] = text[:1] == " " and text[1:].isalpha()
         goes_on[i] = text.isalpha()
     return begins, goes_on
+
+
+@functools.cache
+def _starts_letters(start: bytes) -> bool:
+    """Return whether most characters are letters whose UTF-8 begins so, and is longer.
+
+    C3 begins é and other letters, E2 80 the dashes and quotation marks.
+    """
+    size = 2 if start[0] < 0xE0 else 3 if start[0] < 0xF0 else 4
+    code = start[0] & (0xFF >> (size + 1))
+    for byte in start[1:]:
+        code = code << 6 | byte & 0x3F
+    shift = 6 * (size - len(start))
+    low, high = max(code << shift, {2: 0x80, 3: 0x800, 4: 0x10000}[size]), (code + 1) << shift
+    kinds = [unicodedata.category(chr(code))[0] for code in range(low, min(high, 0x110000))]
+    return 2 * kinds.count("L") > len(kinds) - kinds.count("C")  # C: no character, as a rule
