@@ -5,6 +5,7 @@ import dataclasses
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -402,10 +403,34 @@ def test_dynamic_size_takes_what_resized_takes():
         torch.testing.assert_close(dynamic(images), resized(fixed, size)(images))
 
 
+def test_what_is_frozen_stays_frozen_at_another_size():
+    model = model_of()
+    model.blocks.requires_grad_(False)
+    for name, parameter in resized(model, 16).named_parameters():
+        assert parameter.requires_grad != name.startswith("blocks."), name
+
+
+def test_attention_maps_are_those_of_eval_mode():
+    model = model_of(dropout=0.3, drop_path=0.3, attention_dropout=0.3).train()
+    model.blocks[0].eval()
+    first, second = (model.attention_maps(pictures(2, 8)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second))
+    assert model.training
+    assert model.blocks[1].training
+    assert not model.blocks[0].mlp.training, "modes are left as they were"
+
+
+def test_numpys_whole_numbers_are_sizes():
+    size = np.int64(8)
+    assert ViTConfig(image_size=size, patch_size=np.int64(4)).grid == (2, 2)
+
+
 BAD_CONFIGS = [
     ({"image_size": 10}, r"image of \(10, 10\) is not divisible by patches of \(4, 4\)"),
     ({"image_size": 0}, "image_size must be at least 1"),
-    ({"image_size": (8, 8, 8)}, "image_size must be a number or"),
+    ({"image_size": (8, 8, 8)}, "image_size must be a whole number or"),
+    ({"image_size": 8.0}, r"image_size must be a whole number or \(height, width\), got 8.0"),
+    ({"num_heads": 2.0}, "num_heads must be a whole number, got 2.0"),
     ({"num_heads": 3}, r"hidden_size \(16\) must be divisible by num_heads \(3\)"),
     ({"hidden_size": 0}, "hidden_size must be at least 1, got 0"),
     ({"num_classes": -1}, "num_classes must not be negative"),

@@ -114,6 +114,19 @@ def test_masked_patches_are_learned(target):
     assert task.model.head.weight.grad is None, "the head has no part in it"
 
 
+def test_masked_patches_have_the_positions_of_their_own_grid():
+    task = MaskedPatchPrediction(tiny(dynamic_size=True)).eval()
+    generator = torch.Generator().manual_seed(0)
+    for size in ((32, 8), (16, 24)):  # as many patches as the model's own grid, and more
+        seen = []
+        hook = task.model.positions.register_forward_hook(lambda _, __, out: seen.append(out))  # noqa: B023
+        assert task(torch.randn(2, 3, *size, generator=generator), generator).isfinite()
+        hook.remove()
+        torch.testing.assert_close(seen[0], task.model.positions((size[0] // 4, size[1] // 4)))
+    with pytest.raises(ValueError, match="images must be one or more, got none"):
+        task(torch.zeros(0, 3, 16, 16))
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [

@@ -2,6 +2,7 @@ r"""Sizes and choices, and the paper's models by name (Dosovitskiy et al. 2021, 
 
 import dataclasses
 import math
+from numbers import Integral
 from typing import Any, Literal
 
 Size = int | tuple[int, int]
@@ -16,7 +17,8 @@ CHOICES = {
 
 def pair(size: Size) -> tuple[int, int]:
     """Return (height, width) of a size that may be one number."""
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    height, width = size if isinstance(size, tuple | list) else (size, size)
+    return int(height), int(width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +26,8 @@ class ViTConfig:
     """Sizes and choices; the defaults are ViT-B/16 at 224 pixels with ImageNet's 1,000 classes.
 
     Raises:
-        ValueError: a size below 1, a picture that patches do not divide, a width that heads do not
-            divide, a probability outside [0, 1), or an unknown choice.
+        ValueError: a size below 1 or no whole number, a picture that patches do not divide, a width
+            that heads do not divide, a probability outside [0, 1), or an unknown choice.
     """
 
     image_size: Size = 224  # (height, width), or one number for both
@@ -56,12 +58,15 @@ class ViTConfig:
     def __post_init__(self) -> None:
         for name in ("image_size", "patch_size"):
             size = getattr(self, name)
-            if not isinstance(size, int) and len(tuple(size)) != 2:
-                raise ValueError(f"{name} must be a number or (height, width), got {size!r}")
+            parts = size if isinstance(size, tuple | list) else (size, size)
+            if len(parts) != 2 or not all(isinstance(part, Integral) for part in parts):
+                raise ValueError(f"{name} must be a whole number or (height, width), got {size!r}")
             if min(pair(size)) < 1:
                 raise ValueError(f"{name} must be at least 1, got {size!r}")
         sizes = ("in_channels", "hidden_size", "mlp_dim", "num_layers", "num_heads")
         for name in (*sizes, "backbone_width"):
+            if not isinstance(getattr(self, name), Integral):
+                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.num_classes < 0:

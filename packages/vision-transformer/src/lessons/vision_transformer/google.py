@@ -144,13 +144,19 @@ def from_google(
     return built(flat, their_name, heads, image_size, changes)
 
 
-def to_google(model: VisionTransformer) -> State:
+def to_google(model: VisionTransformer, strict: bool = True) -> State:
     """Return the weights as Google's files have them, for `save_npz`.
+
+    Args:
+        model: whose weights.
+        strict: refuse another epsilon of the norms, exact GELU, a backbone with timm's numerics.
 
     Raises:
         ValueError: a choice that Google's model does not have.
     """
-    check_plain(model, "Google", backbone=True, gap=True)
+    check_plain(
+        model, "Google", strict, backbone=True, gap=True, approximate_gelu=True, numerics="google"
+    )
     heads, theirs = model.config.num_heads, {}
     for name, tensor in model.state_dict().items():
         other = their_name(name)

@@ -107,10 +107,17 @@ class MaskedPatchPrediction(nn.Module):
         return colour_BNT[..., 0] if side == 1 else colour_BNT
 
     def forward(self, images_BChw: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the loss over the corrupted patches: cross-entropy in nats, or squared error."""
+        """Return the loss over the corrupted patches: cross-entropy in nats, or squared error.
+
+        Raises:
+            TypeError, ValueError: no pictures, or pictures of another kind or shape.
+        """
         model = self.model
         patches_BND, chosen_BN = self.corrupt(model.embed(images_BChw), generator)
-        states_BSD = model.encode(patches_BND)
+        if not len(images_BChw):
+            raise ValueError("images must be one or more, got none: their mean loss is undefined")
+        grid = model.config.grid_of((images_BChw.shape[2], images_BChw.shape[3]))
+        states_BSD = model.encode(patches_BND, grid)
         behind = states_BSD[:, states_BSD.shape[1] - patches_BND.shape[1] :]
         said, wanted = self.predict(behind[chosen_BN]), self.targets(images_BChw)[chosen_BN]
         if self.target == "pixels":

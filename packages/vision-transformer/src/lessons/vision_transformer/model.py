@@ -274,9 +274,15 @@ class VisionTransformer(nn.Module):
 
     @torch.no_grad()
     def attention_maps(self, images_BChw: Tensor) -> list[Tensor]:
-        """Return the attention weights of all layers, each (B, H, S, S)."""
+        """Return the attention weights of all layers, each (B, H, S, S), as in eval mode."""
         maps: list[Tensor] = []
-        self.forward_features(images_BChw, maps)
+        training = [module for module in self.modules() if module.training]
+        self.eval()
+        try:
+            self.forward_features(images_BChw, maps)
+        finally:
+            for module in training:
+                module.training = True
         return maps
 
     def reset_head(self, num_classes: int) -> None:
@@ -295,6 +301,8 @@ class VisionTransformer(nn.Module):
 
 def resized(model: VisionTransformer, image_size: Size, **changes: Any) -> VisionTransformer:
     """Return a copy of a model for pictures of another size, its positions interpolated.
+
+    What is frozen (``requires_grad``) stays frozen.
 
     Args:
         model: stays as it is.
@@ -322,4 +330,6 @@ def resized(model: VisionTransformer, image_size: Size, **changes: Any) -> Visio
         if isinstance(module, PositionEmbedding):
             state |= {f"{name}.{k}": v for k, v in kept[name].moved(module).items()}
     new.load_state_dict(state)
+    for name, parameter in model.named_parameters():
+        new.get_parameter(name).requires_grad_(parameter.requires_grad)
     return new.train(model.training)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .config import Size, ViTConfig
+from .config import PRESETS, Size, ViTConfig
 from .files import State, check_tensors, filled, matched
 from .files import load as load
 from .files import save as save
@@ -85,7 +85,7 @@ def from_timm(
 
     Args:
         state: ``timm_model.state_dict()``, or ``load(path)``.
-        num_heads: not to be seen in the shapes; default: heads of 64 dimensions.
+        num_heads: not to be seen in the shapes; default: that of the preset of this width.
         image_size: where it is not square.
         changes: other fields of ``ViTConfig``.
 
@@ -93,7 +93,8 @@ def from_timm(
         The model, in eval mode.
 
     Raises:
-        ValueError: names that are missing or too many, or a wrong shape.
+        ValueError: names that are missing or too many, a wrong shape, or no ``num_heads`` for a
+            width that no preset has.
     """
     check_tensors(state)
     changes = {"backbone_numerics": "timm"} | changes
@@ -144,25 +145,38 @@ def from_torchvision(
     return built(state, renamed(TORCHVISION), num_heads, image_size, changes)
 
 
-def to_timm(model: VisionTransformer) -> State:
+def to_timm(model: VisionTransformer, strict: bool = True) -> State:
     """Return the weights under timm's names.
+
+    With ``pool="gap"`` they are for a model made with ``class_token=False, global_pool="avg",
+    fc_norm=False``: by default timm normalizes behind the average.
+
+    Args:
+        model: whose weights.
+        strict: refuse what timm has by an argument only: another epsilon of the norms, GELU by the
+            tanh formula, a backbone with Google's numerics.
 
     Raises:
         ValueError: a choice that timm's model does not have.
     """
-    check_plain(model, "timm", backbone=True, gap=True)
+    check_plain(model, "timm", strict, backbone=True, gap=True)
     return {apply(TIMM, name): tensor for name, tensor in model.state_dict().items()}
 
 
-def to_hugging_face(model: VisionTransformer) -> State:
+def to_hugging_face(model: VisionTransformer, strict: bool = True) -> State:
     """Return the weights under the names of Hugging Face's files, for ViTForImageClassification.
 
     Without a head: for ``ViTModel``, whose pooler is our pre-logits layer.
 
+    Args:
+        model: whose weights.
+        strict: refuse what its configuration has to say: ``layer_norm_eps`` other than 1e-12, GELU
+            by the tanh formula.
+
     Raises:
         ValueError: a choice that its model does not have.
     """
-    check_plain(model, "Hugging Face")
+    check_plain(model, "Hugging Face", strict, norm_eps=1e-12)
     if model.head is not None and model.pre_logits is not None:
         raise ValueError("Hugging Face's classifier has no pre-logits layer (representation_size)")
     theirs: State = {}
@@ -178,13 +192,17 @@ def to_hugging_face(model: VisionTransformer) -> State:
     return theirs
 
 
-def to_torchvision(model: VisionTransformer) -> State:
+def to_torchvision(model: VisionTransformer, strict: bool = True) -> State:
     """Return the weights under torchvision's names.
+
+    Args:
+        model: whose weights.
+        strict: refuse another epsilon of the norms, and GELU by the tanh formula.
 
     Raises:
         ValueError: a choice that its model does not have.
     """
-    check_plain(model, "torchvision")
+    check_plain(model, "torchvision", strict)
     return {apply(TORCHVISION, name): tensor for name, tensor in model.state_dict().items()}
 
 
@@ -201,9 +219,19 @@ def renamed(rules: Rules) -> Callable[[str], str]:
 
 
 def check_plain(
-    model: VisionTransformer, whose: str, backbone: bool = False, gap: bool = False
+    model: VisionTransformer,
+    whose: str,
+    strict: bool,
+    backbone: bool = False,
+    gap: bool = False,
+    norm_eps: float = 1e-6,
+    approximate_gelu: bool = False,
+    numerics: str = "timm",
 ) -> None:
-    """Raise a ValueError where their model would compute something else from these weights."""
+    """Raise a ValueError where their model would compute something else from these weights.
+
+    The last three are what theirs has unless it is told otherwise: looked at if ``strict``.
+    """
     c = model.config
     wrong = [f"positions {c.positions!r}"] if c.positions != "1d" else []
     wrong += [f"position_place {c.position_place!r}"] if c.position_place != "stem" else []
@@ -211,6 +239,15 @@ def check_plain(
     wrong += [f"pool {c.pool!r}"] if c.pool != "cls" and not gap else []
     if wrong:
         raise ValueError(f"{whose}'s model has no {', no '.join(wrong)}")
+    theirs: dict[str, Any] = {"norm_eps": norm_eps, "approximate_gelu": approximate_gelu}
+    if c.backbone is not None:
+        theirs["backbone_numerics"] = numerics
+    for name, value in theirs.items() if strict else ():
+        if getattr(c, name) != value:
+            raise ValueError(
+                f"{whose}'s model has {name} {value!r}, this one {getattr(c, name)!r}; "
+                f"strict=False writes the weights all the same"
+            )
 
 
 def built(
@@ -239,7 +276,8 @@ def described(
     """Return the sizes that a state dict's shapes tell.
 
     Raises:
-        ValueError: no patch embedding or positions, or a number of them that is no square.
+        ValueError: no patch embedding or positions, a number of them that is no square, or a
+            width whose heads are not known.
     """
 
     def shape(name: str, dims: int) -> list[int]:
@@ -276,7 +314,10 @@ def described(
         shape(name, 2)[0] if their_name(name) in state else None
         for name in ("head.weight", "pre_logits.weight")
     )
-    heads = max(1, d // 64) if num_heads is None else num_heads
+    known = {preset.hidden_size: preset.num_heads for preset in PRESETS.values()}
+    if num_heads is None and d not in known:
+        raise ValueError(f"num_heads must be given for a width of {d}; known: {sorted(known)}")
+    heads = known[d] if num_heads is None else num_heads
     mlp, _ = shape("blocks.0.mlp.fc1.weight", 2)
     sizes |= {
         "image_size": image_size, "patch_size": tuple(patch), "in_channels": channels,
