@@ -32,7 +32,7 @@ class Recipe:
 
 IN_21K = ("linear", 0.03, 0.1)
 JFT = ("linear", 0.1, 0.0)
-# Table 3, by data set and model; "7/14" is two rows there.
+# Table 3, by data set and model; where it has two lengths, 7/14 or 30/90, the longer.
 RECIPES = {
     ("JFT-300M", "B/16"): Recipe(7, 8e-4, *JFT),
     ("JFT-300M", "B/32"): Recipe(7, 8e-4, *JFT),

@@ -21,10 +21,10 @@ CLAIMS = [
     contest.mid_sized, contest.small_sets, contest.plateau, contest.overtaking,
     bigger.larger_worse, bigger.larger_overtakes,
     places.none, places.alike, places.closer, places.rows_and_columns,
-    looks.global_heads, looks.local_heads, looks.farther,
+    looks.local_heads, looks.farther,
     pooling.similarly, pooling.other_rate,
     pretext.over_scratch, pretext.behind_labels, looks.shifts,
     glyphs.places, compute.exaflops, higher.higher, reader.shipped,
-    errata.all_tasks, errata.large, errata.two_tables,
+    looks.global_heads, errata.all_tasks, errata.large, errata.two_tables,
 ]  # fmt: skip
 COMMANDS = look.Pictures(PICTURE=look.main)

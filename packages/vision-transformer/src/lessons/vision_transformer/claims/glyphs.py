@@ -1,4 +1,4 @@
-"""D1: glyphs at random places, a task on which a convolutional net cannot lose."""
+"""D1: glyphs at random places, a task that convolution is made for."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def draw(figure, numbers) -> None:
 
 @demonstration(
     "D1",
-    "Glyphs at random places: convolution is made for them, and cannot lose.",
+    "Glyphs at random places: a task that convolution is made for.",
     draw,
     asks="Pictures of 16 × 16 with one of eight patterns of 5 × 5 at a random place, in noise; a "
     "Vision Transformer and a ResNet, equal in operations and parameters, on more and more "

@@ -85,7 +85,7 @@ def draw(figure, numbers) -> None:
 
 @demonstration(
     "D3",
-    "At twice the side, interpolated positions work at once; others have to be learned.",
+    "At twice the side: positions interpolated in three ways, or otherwise come by.",
     draw,
     source="§3.2",
     asks="A net trained on pictures of half the side meets them in full, with four times the "

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..inspection import patch_distances
-from ..lab.claim import Finding, claim
+from ..lab.claim import Finding, claim, demonstration
 from ..lab.figures import BLUE, INK, MUTED, RED
 from ..lab.run import Run
 from ..lab.statistics import interval, judge, paired, slope
@@ -52,29 +52,26 @@ def finding(run: Run, judged, ours: str, found: dict[str, Any], line: float = 0.
         f"{len(found['shares'])} nets, 256 test pictures. A new net looks evenly: 1 everywhere.",
         measured=f"Mean distance over that of even attention, by layer: {told}.",
         between="The paper's ViT-L/16 has 24 layers of 16 heads on 14 × 14 patches.",
-        would_decide=decide(judged, line),
+        would_decide=decide(judged, line) if judged else "",
     )  # fmt: skip
 
 
-@claim(
-    "C5a",
-    "§4.5, Fig. 7",
-    "Some heads look at most of the picture in the lowest layer.",
+@demonstration(
+    "D5",
+    "How far the first layer's widest head looks.",
     draw_distances,
+    source="§4.5, Fig. 7",
     quotes="We find that some heads attend to most of the image already in the lowest layers, "
     "showing that the ability to integrate information globally is indeed used by the model.",
     asks="The widest head of the first layer: its mean distance over that of even attention, which "
-    "looks at all of the picture (“most” is drawn at four fifths).",
-    holds_if="the interval over nets lies above .8",
-    fails_if="it lies below",
-    paper="Fig. 7, right: a picture",
+    "looks at all of the picture. This was a claim, C5a, that held above .8; a net that has "
+    "learned nothing passes that, so before any result was known it lost its rule.",
 )
 def global_heads(run: Run) -> Finding:
-    """Judge the widest head of the first layer."""
+    """Measure the widest head of the first layer."""
     found = distances(run)
     mean = interval([max(net[0]) for net in found["shares"]])
-    judged = judge(mean, above=0.8, paper_regime=False)
-    return finding(run, judged, f"{mean.text(2)} of even attention", found, 0.8)
+    return finding(run, None, f"{mean.text(2)} of even attention", found)
 
 
 @claim(

@@ -20,21 +20,24 @@ SHIFTS = (1, 2, 3)  # pixels, in each of four directions
 
 
 def batches(x: Tensor, y: Tensor, count: int, batch: int, copies: int, generator) -> Iterator:
-    """Yield batches until ``count`` pictures have been seen, in passes over all copies."""
-    left = count
-    while left > 0:
-        order = torch.randperm(copies * len(x), generator=generator, device=x.device)
-        for rows in order.split(batch):
-            if left <= 0:
-                return
-            left -= len(rows)
-            own, which = rows % len(x), rows // len(x)
-            images = x[own]
-            if copies > 1:  # the first is the picture itself
-                images = torch.where(
-                    (which > 0)[:, None, None, None], altered(images, generator), images
-                )
-            yield images, y[own]
+    """Yield ``count`` pictures in passes over all copies; only the last batch may be smaller.
+
+    A batch that a pass does not fill goes on into the next one.
+    """
+    order = torch.empty(0, dtype=torch.long, device=x.device)
+    for start in range(0, count, batch):
+        wanted = min(batch, count - start)
+        while len(order) < wanted:
+            more = torch.randperm(copies * len(x), generator=generator, device=x.device)
+            order = torch.cat([order, more])
+        rows, order = order[:wanted], order[wanted:]
+        own, which = rows % len(x), rows // len(x)
+        images = x[own]
+        if copies > 1:  # the first is the picture itself
+            images = torch.where(
+                (which > 0)[:, None, None, None], altered(images, generator), images
+            )
+        yield images, y[own]
 
 
 @torch.inference_mode()
