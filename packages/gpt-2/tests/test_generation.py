@@ -142,6 +142,7 @@ def test_bad_input():
         ({"top_p": 0.0}, r"top_p must be in \(0, 1\], got 0.0"),
         ({"top_p": 1.5}, "got 1.5"),
         ({"eos_token_id": 13}, "eos_token_id must be 0 to 12, got 13"),
+        ({"pad_token_id": 0}, "pad_token_id=0 needs an eos_token_id"),
         ({"attention_mask_BT": hole}, "padding between the tokens of row 1"),
         ({"attention_mask_BT": empty}, "nothing but padding in row 1"),
         ({"attention_mask_BT": hole[:, 1:]}, "must have the prompts' shape"),

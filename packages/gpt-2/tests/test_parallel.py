@@ -171,6 +171,9 @@ def test_the_model_that_ships_is_kept_and_recalled(folder, monkeypatch, capsys):
     monkeypatch.setattr(shipped, "PATH", folder / "absent")
     assert "In the beginning" in COMMANDS
     assert "--full" not in COMMANDS
+    with pytest.raises(SystemExit):  # a misspelt command with options that are not the prompt's
+        COMMANDS["trainn"](["x.txt", "--out", "y"])
+    assert "unrecognized arguments: --out y" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"no trained model at .*absent"):
         shipped.recall(folder / "absent")
     (folder / "model" / "config.json").write_text(json.dumps({}))

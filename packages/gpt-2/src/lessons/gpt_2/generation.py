@@ -88,7 +88,8 @@ def stream(
             it if positive, else multiplied; the paper has none.
         attention_mask_BT: False or 0 where a prompt is padded, on its left or its right.
         eos_token_id: ends a sequence; None: nothing does.
-        pad_token_id: what an ended sequence is filled with; default: ``eos_token_id``.
+        pad_token_id: what an ended sequence is filled with; default: ``eos_token_id``, without
+            which none ends.
         crop: beyond ``n_positions`` go on with the last half of them, read anew as if the text
             began there; otherwise more is refused.
         use_cache: keep keys and values of earlier positions; without, the same tokens, slower.
@@ -115,6 +116,8 @@ def stream(
     for name, token in (("eos_token_id", eos_token_id), ("pad_token_id", pad_token_id)):
         if token is not None and not 0 <= token < c.vocab_size:
             raise ValueError(f"{name} must be 0 to {c.vocab_size - 1}, got {token}")
+    if pad_token_id is not None and eos_token_id is None:
+        raise ValueError(f"pad_token_id={pad_token_id} needs an eos_token_id: nothing ends without")
     if not isinstance(input_ids_BT, Tensor):
         raise TypeError(f"input_ids must be a tensor of ids, got {type(input_ids_BT).__name__}")
     if input_ids_BT.dim() != 2 or not input_ids_BT.shape[1]:

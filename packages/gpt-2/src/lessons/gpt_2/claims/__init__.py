@@ -11,5 +11,5 @@ CLAIMS = [
     tokens.any_string, tokens.slots, tokens.exception,
     overlaps.own_more, tasks.calibrated,
     world.made_up, depth.depth, writing.writes,
-    errata.counts, errata.not_steadily, errata.filtered,
+    errata.counts, errata.not_steadily, errata.filtered, errata.factors,
 ]  # fmt: skip

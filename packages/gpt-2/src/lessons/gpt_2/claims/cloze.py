@@ -63,8 +63,16 @@ def kinds(run: Run, texts: list[list[str]]) -> dict[str, frozenset[str]]:
     return {"names": frozenset(names), "nouns": corpus.common_nouns(run.data)}
 
 
-def questions(run: Run, kind: str, count: int) -> list[Question]:
-    """Return questions about names or nouns, the same in each run."""
+def questions(run: Run, kind: str, count: int, tokens: ByteLevelBPE, room: int) -> list[Question]:
+    """Return questions about names or nouns, the same in each run.
+
+    Args:
+        run: whose.
+        kind: "names" or "nouns".
+        count: at most so many.
+        tokens: of the nets that will be asked.
+        room: tokens that they read: each choice with the rest of its sentence must be fewer.
+    """
     texts = sentences(run)
     wanted = kinds(run, texts)[kind]
     draw, made = random.Random(0), []
@@ -83,7 +91,9 @@ def questions(run: Run, kind: str, count: int) -> list[Question]:
         choices = [gap[0], *others][:10]
         if len(choices) == 10:
             before = "\n".join([*context, query[: gap.start()]]).rstrip(" ")
-            if query[gap.start() - 1] == " ":  # the blank belongs to the word
+            rest = len(tokens.encode(query[gap.end() :]))
+            fits = rest + max(len(tokens.encode(f" {word}")) for word in choices) < room
+            if fits and query[gap.start() - 1] == " ":  # the blank belongs to the word
                 made.append(
                     Question(before, query[gap.end() :], choices, [there[w] for w in choices])
                 )
@@ -144,7 +154,9 @@ def share_right(model: GPT2, tokens: ByteLevelBPE, asked: list[Question]) -> flo
         longest = max(map(len, rows))
         cut = max(longest - model.config.n_positions, 0)  # the same beginning is lost by all
         ids = torch.tensor([row[cut:] + [0] * (longest - len(row)) for row in rows])
-        at = max(len(before) - cut, 1)
+        at = len(before) - cut
+        if at < 1:
+            raise ValueError(f"choice and end have {longest - len(before)} tokens, too many")
         states = model.states(ids[:, :-1].to(model.wte.weight.device))[:, at - 1 :]
         log_p = model.project(states).log_softmax(-1)
         target = ids[:, at:].to(log_p.device)

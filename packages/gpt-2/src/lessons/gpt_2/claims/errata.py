@@ -1,7 +1,7 @@
 """Slips in the paper's print, each with the computation."""
 
 import dataclasses
-from itertools import pairwise
+from itertools import pairwise, product
 
 from ..config import GPT_VOCAB, PRESETS, PRINTED_MILLIONS, count_parameters
 from ..lab.claim import Finding, erratum
@@ -73,4 +73,29 @@ def filtered(run: Run) -> Finding:
         ran="§3.3 and Table 3.",
         measured=f"Without the filter {plain}%, with it {filtered}%.",
         numbers={"plain": plain, "filtered": filtered},
+    )
+
+
+@erratum(
+    "E4",
+    "§2, eq. (1)",
+    "Under the product over i stands p(s_i | s_1, …, s_{i−1}), not p(s_n | s_1, …, s_{n−1}).",
+    quotes="factorize the joint probabilities over symbols as the product of conditional "
+    "probabilities",
+    asks="Texts of two letters: a and b are equally likely first; after a comes a with 3/4, after "
+    "b with 1/2. The probabilities of all four must add up to 1.",
+)
+def factors(run: Run) -> Finding:
+    """Add up."""
+    first = {"a": 0.5, "b": 0.5}
+    then = {"aa": 0.75, "ab": 0.25, "ba": 0.5, "bb": 0.5}
+    right = sum(first[a] * then[a + b] for a, b in product("ab", repeat=2))
+    printed = sum(then[a + b] ** 2 for a, b in product("ab", repeat=2))
+    return Finding(
+        None,
+        ours="p(s_i | s_1, …, s_{i−1})",
+        ran="Computed.",
+        measured=f"As printed, with the last factor twice, they add up to {printed:g}; with each "
+        f"letter's own factor to {right:g}.",
+        numbers={"printed": printed, "right": right},
     )

@@ -117,26 +117,24 @@ def fit(
 
 @torch.no_grad()
 def bits(run: Run, net: GPT2, what: str, most: int) -> float:
-    """Return bits a byte of the first ``most`` tokens of a text, half a window of context each."""
+    """Return bits a byte of ``most`` tokens of a text at most, half a window of context each.
+
+    The windows are spread evenly over the whole text, which is of many kinds one behind the other.
+    """
     ids, _ = encoded(run, what)
-    ids = ids[: most + 1]
-    n, end_of_text = net.config.n_positions, tokens_of(run).special[END_OF_TEXT]
-    total, at = 0.0, 1
-    starts = list(range(0, max(len(ids) - n, 1), n // 2))
-    for group in [starts[i : i + 32] for i in range(0, len(starts), 32)]:
-        rows = torch.stack([torch.nn.functional.pad(ids[s : s + n], (0, max(s + n - len(ids), 0)))
-                            for s in group]).to(run.device)  # fmt: skip
-        log_p = net.project(net.states(rows)).log_softmax(-1)
-        for row, s in enumerate(group):
-            end = min(s + n, len(ids))
-            fresh = torch.arange(at, end, device=run.device)  # not scored by the window before
-            labels = ids[at:end].to(run.device)
-            picked = log_p[row, fresh - s - 1].gather(1, labels[:, None])[:, 0]
-            total -= picked[labels != end_of_text].double().sum().item()
-            at = end
-    text = ids[1:at]
-    size = len(tokens_of(run).decode_bytes(text[text != end_of_text].tolist()))
-    return total / math.log(2) / size
+    n, end_of_text = min(net.config.n_positions, len(ids)), tokens_of(run).special[END_OF_TEXT]
+    known, last = n // 2, len(ids) - n  # tokens of context; where the last window begins
+    count = max(min(most // (n - known), last // (n - known) + 1), 1)
+    starts = [i * last // max(count - 1, 1) for i in range(count)]
+    total, scored = 0.0, []
+    for group in [starts[i : i + 32] for i in range(0, count, 32)]:
+        rows = torch.stack([ids[s : s + n] for s in group]).to(run.device)
+        log_p = net.project(net.states(rows))[:, known - 1 : -1].log_softmax(-1)
+        labels = rows[:, known:]
+        text = labels != end_of_text
+        total -= log_p.gather(2, labels[..., None])[..., 0][text].double().sum().item()
+        scored += labels[text].tolist()
+    return total / math.log(2) / len(tokens_of(run).decode_bytes(scored))
 
 
 def on_the_web(
@@ -163,8 +161,9 @@ def on_the_web(
     for name in ("web train", "web test", "austen test", "factbook all"):
         found[name] = bits(run, net, name, most)
     bpe = tokens_of(run)
+    room = net.config.n_positions
     for kind in ("names", "nouns"):
-        found[kind] = cloze.share_right(net, bpe, cloze.questions(run, kind, asked))
+        found[kind] = cloze.share_right(net, bpe, cloze.questions(run, kind, asked, bpe, room))
     _, right, filtered = cloze.answers(net, bpe, cloze.passages(run, 2 * asked))
     found["last words"] = sum(right) / len(right)
     found["last words, filtered"] = sum(filtered) / len(filtered)
